@@ -1,0 +1,45 @@
+"""What several kernel files share: broadcasting, compute types, zero-filled arrays."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+from jax import lax
+
+NARROW = (np.dtype("float16"), np.dtype(jax.numpy.bfloat16))
+
+
+def broadcast(*arrays):
+    """The arrays at their common shape, by NumPy's broadcasting rules."""
+    shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+    return tuple(expand(a, shape) for a in arrays)
+
+
+def expand(x, shape):
+    """`x` broadcast to `shape`; its axes are aligned on the right."""
+    if np.shape(x) == tuple(shape):
+        return x
+    offset = len(shape) - np.ndim(x)
+    return lax.broadcast_in_dim(x, shape, tuple(range(offset, len(shape))))
+
+
+def compute_dtype(dtype) -> np.dtype:
+    """The type in which arithmetic on `dtype` is done: float32 for the 16-bit floats."""
+    return np.dtype(np.float32) if dtype in NARROW else np.dtype(dtype)
+
+
+def cast(x, dtype):
+    """`x` as `dtype` (a NumPy dtype); no operation where it has it already."""
+    return x if x.dtype == dtype else lax.convert_element_type(x, dtype)
+
+
+def unbroadcast(gradient, shape):
+    """The sum of `gradient` over the axes along which an operand of `shape` was broadcast."""
+    if gradient.shape == tuple(shape):
+        return gradient
+    offset = gradient.ndim - len(shape)
+    axes = tuple(range(offset)) + tuple(
+        offset + i for i, n in enumerate(shape) if n == 1 and gradient.shape[offset + i] != 1
+    )
+    summed = lax.reduce_sum(gradient, axes) if axes else gradient
+    return lax.reshape(summed, tuple(shape))
