@@ -1,0 +1,26 @@
+"""Settings that every test and doctest shares; they must be in place before jax is imported."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_home / "flambeau" / "test-programs"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _names_for_doctests(request):
+    """Doctests are written as PyTorch's users write: with `torch`, `nn` and `F` at hand."""
+    if not isinstance(request.node, pytest.DoctestItem):
+        return
+    import flambeau
+    import flambeau.nn as nn
+    import flambeau.nn.functional as F
+
+    flambeau.manual_seed(0)
+    namespace = request.getfixturevalue("doctest_namespace")
+    namespace.update(flambeau=flambeau, torch=flambeau, nn=nn, F=F)
