@@ -1,0 +1,52 @@
+"""A test written once as a program over `t`, run on both libraries and compared."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+
+from tests.parity.compare import describe, differences, run
+from tests.parity.libraries import ORACLE, Library, subject
+
+
+def lockstep(
+    program: Callable | None = None,
+    *,
+    strides: bool = True,
+    texts: bool = True,
+    raises: bool = False,
+) -> Callable:
+    """Turn `program(t, ...)` into a test: what it returns must be the same on both libraries.
+
+    `t` is the library's module. With `raises=True` the program may end in an error, whose
+    class and (with `texts`) text must then agree; otherwise the oracle must not raise, so that
+    a slip in the program cannot pass as agreement.
+    """
+    if program is None:
+        return functools.partial(lockstep, strides=strides, texts=texts, raises=raises)
+
+    @functools.wraps(program)
+    def test(*args, **kwargs):
+        def play(library: Library):
+            return program(library.module, *args, **kwargs)
+
+        expected = run(ORACLE, play)
+        assert expected.error is None or raises, f"oracle raised {describe(expected.error)}"
+        assert expected.error is not None or expected.value is not None, "nothing to compare"
+        found = differences(expected, run(subject(), play), strides=strides, texts=texts)
+        assert not found, "\n".join(found)
+
+    signature = inspect.signature(program)
+    test.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+    del test.__wrapped__
+    return test
+
+
+def error_of(action: Callable[[], object]) -> tuple[str, str]:
+    """The class name and the text of the error that `action` ends with."""
+    try:
+        action()
+    except Exception as error:
+        return type(error).__name__, str(error)
+    return "no error", ""
