@@ -9,6 +9,9 @@ from collections.abc import Callable
 from tests.parity.compare import describe, differences, run
 from tests.parity.libraries import ORACLE, Library, subject
 
+# Errors that a mistake in the test program itself would raise.
+SLIPS = {"AttributeError", "NameError", "UnboundLocalError", "AssertionError"}
+
 
 def lockstep(
     program: Callable | None = None,
@@ -19,9 +22,9 @@ def lockstep(
 ) -> Callable:
     """Turn `program(t, ...)` into a test: what it returns must be the same on both libraries.
 
-    `t` is the library's module. With `raises=True` the program may end in an error, whose
-    class and (with `texts`) text must then agree; otherwise the oracle must not raise, so that
-    a slip in the program cannot pass as agreement.
+    `t` is the library's module. With `raises=True` the program must end in an error, whose
+    class and (with `texts`) text must agree; otherwise the oracle must not raise. Either way a
+    slip in the program cannot pass as agreement.
     """
     if program is None:
         return functools.partial(lockstep, strides=strides, texts=texts, raises=raises)
@@ -32,8 +35,12 @@ def lockstep(
             return program(library.module, *args, **kwargs)
 
         expected = run(ORACLE, play)
-        assert expected.error is None or raises, f"oracle raised {describe(expected.error)}"
-        assert expected.error is not None or expected.value is not None, "nothing to compare"
+        if raises:
+            assert expected.error is not None, "the oracle did not raise"
+            assert expected.error.kind not in SLIPS, describe(expected.error)
+        else:
+            assert expected.error is None, f"the oracle raised {describe(expected.error)}"
+            assert expected.value is not None, "nothing to compare"
         found = differences(expected, run(subject(), play), strides=strides, texts=texts)
         assert not found, "\n".join(found)
 

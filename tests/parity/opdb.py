@@ -107,7 +107,9 @@ def database() -> list[Any]:
     ]
 
 
-def title(op: Any) -> str:
+def title(op: Any) -> str | None:
+    if op is None:
+        return None
     return f"{op.name}:{op.variant_test_name}" if op.variant_test_name else op.name
 
 
@@ -245,6 +247,8 @@ def absence(library: Library, name: str, outcome: Outcome) -> str | None:
     error = outcome.error
     if error and error.kind == "NotImplementedError":
         return f"NotImplementedError: {error.text[:120]}"
+    if error and error.kind == "AttributeError" and f"'{name}" in error.text:
+        return error.text
     return None
 
 

@@ -8,8 +8,14 @@ from tests.parity.libraries import subject
 pytest.importorskip("expecttest", reason="PyTorch's sample inputs import it")
 
 
+def pytest_generate_tests(metafunc):
+    """One test an op; PyTorch's database takes seconds to import, so only when asked for."""
+    if "op" in metafunc.fixturenames:
+        asked = "not slow" not in (metafunc.config.option.markexpr or "")
+        metafunc.parametrize("op", opdb.database() if asked else [None], ids=opdb.title)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("op", opdb.database(), ids=opdb.title)
 def test_op_agrees_on_sample_inputs(op):
     report = opdb.check_op(op, "float32", limit=3, seconds=60, errors=True, library=subject())
     assert report.missing is None, report.missing
