@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 TYPES = (
     "cpu",
@@ -88,11 +89,11 @@ class device:
         return self
 
     def __enter__(self):
-        _context.append(self)
+        _default.context.append(self)
         return self
 
     def __exit__(self, *exception):
-        _context.pop()
+        _default.context.pop()
 
     def __call__(self, function):
         raise TypeError("'torch.device' object is not callable")
@@ -185,8 +186,17 @@ CPU = device("cpu")
 META = device("meta")
 
 _accelerator_type: str | None = None
-_default: device = CPU
-_context: list[device] = []
+
+
+class _Default(threading.local):
+    """A thread's default device, and those of its open `with` blocks."""
+
+    def __init__(self):
+        self.device = CPU
+        self.context: list[device] = []
+
+
+_default = _Default()
 
 
 def set_accelerator_type(kind: str | None) -> None:
@@ -205,13 +215,12 @@ def _accelerator(index: int) -> tuple[str, int]:
 
 def get_default_device() -> device:
     """The device of tensors that are created without one being named."""
-    return _context[-1] if _context else _default
+    return _default.context[-1] if _default.context else _default.device
 
 
 def set_default_device(device: device | str | int | None) -> None:
     """Make `device` the default of tensors created from here on; None restores the CPU."""
-    global _default
-    _default = CPU if device is None else as_device(device)
+    _default.device = CPU if device is None else as_device(device)
 
 
 def as_device(given: device | str | int) -> device:
