@@ -195,7 +195,27 @@ def _nested(
 # --- the whole text -----------------------------------------------------------------------------
 
 
-def tensor_repr(
+def tensor_repr(tensor: Any, *, tensor_contents: str | None = None) -> str:
+    """`repr` of a tensor; `tensor_contents` replaces the text of its elements.
+
+    A subclass is printed under its own name, or under its `_repr_name` where it has one.
+    """
+    kind = type(tensor)
+    name = kind.__dict__.get("_repr_name", kind.__name__)
+    grad_fn = tensor.grad_fn
+    return assembled_repr(
+        None if tensor.device.type == "meta" else tensor._host(),
+        dtype=tensor.dtype,
+        shape=tuple(tensor.shape),
+        device=tensor.device,
+        grad_fn=None if grad_fn is None else grad_fn.name(),
+        requires_grad=tensor.requires_grad,
+        prefix=f"{'tensor' if name == 'Tensor' else name}(",
+        contents=tensor_contents,
+    )
+
+
+def assembled_repr(
     array: np.ndarray | None,
     *,
     dtype: DType,
@@ -204,42 +224,39 @@ def tensor_repr(
     grad_fn: str | None = None,
     requires_grad: bool = False,
     prefix: str = "tensor(",
+    contents: str | None = None,
 ) -> str:
-    """`repr` of a tensor.
+    """The text of a tensor from its parts.
 
     Args:
         array: its elements; None on the meta device, where there are none.
         dtype, shape, device: its own.
         grad_fn: the name of the operation that made it, if its history is recorded.
         requires_grad: whether to say so (a leaf's).
-        prefix: how the text begins; a subclass puts its own name here.
+        prefix: how the text begins.
+        contents: stands for the elements' text.
     """
     suffixes = []
     if device.type != "cpu":
         suffixes.append(f"device='{device}'")
-    empty = math.prod(shape) == 0
-    size = f"size={tuple(shape)}"
-    if array is None:
-        body = "..."
-        suffixes.append(size)
+    empty = array is not None and array.size == 0
+    if array is None or (empty and len(shape) != 1):
+        suffixes.append(f"size={tuple(shape)}")
+    if array is None or empty:
         usual = (get_default_dtype(),)
-    elif empty:
-        body = "[]"
-        if len(shape) != 1:
-            suffixes.append(size)
-        usual = (get_default_dtype(),)
+    elif dtype.is_complex:
+        usual = (get_default_dtype().to_complex(),)
     else:
-        body = tensor_text(array, len(prefix))
         usual = (get_default_dtype(), int64, bool_dtype)
-        if dtype.is_complex:
-            usual = (get_default_dtype().to_complex(),)
+    if contents is None:
+        contents = "..." if array is None else "[]" if empty else tensor_text(array, len(prefix))
     if dtype not in usual:
         suffixes.append(f"dtype={dtype}")
     if grad_fn is not None:
         suffixes.append(f"grad_fn=<{grad_fn}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
-    return _with_suffixes(prefix + body, suffixes, len(prefix))
+    return _with_suffixes(prefix + contents, suffixes, len(prefix))
 
 
 def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:

@@ -38,7 +38,7 @@ def our_repr(tensor, **changes):
         "grad_fn": None if tensor.grad_fn is None else tensor.grad_fn.name(),
         "requires_grad": tensor.requires_grad,
     }
-    return printing.tensor_repr(as_array(tensor), **(found | changes))
+    return printing.assembled_repr(as_array(tensor), **(found | changes))
 
 
 def as_array(tensor):
