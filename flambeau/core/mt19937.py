@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -63,11 +64,11 @@ class Engine:
         """`count` float64 in [0, 1), each the low 53 bits of two words."""
         return (self.words64(count) & np.uint64((1 << 53) - 1)).astype(np.float64) * 2.0**-53
 
-    def position(self) -> tuple[dict, bool]:
+    def position(self) -> tuple[Any, bool]:
         """Where the stream stands, for `rewind`."""
         return self._source.state, self._untouched
 
-    def rewind(self, position: tuple[dict, bool]) -> None:
+    def rewind(self, position: tuple[Any, bool]) -> None:
         """Go back to a `position` taken before."""
         self._source.state, self._untouched = position
 
