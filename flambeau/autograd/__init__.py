@@ -1,0 +1,31 @@
+"""`torch.autograd`: derivatives of functions of tensors."""
+
+from __future__ import annotations
+
+from ..core.function import Function
+from ..core.modes import (
+    detect_anomaly,
+    enable_grad,
+    inference_mode,
+    no_grad,
+    set_detect_anomaly,
+    set_grad_enabled,
+)
+from ..core.tape import backward, grad
+from ..core.tensor import Tensor as Variable
+from . import function, graph
+
+__all__ = [
+    "Function",
+    "Variable",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "function",
+    "grad",
+    "graph",
+    "inference_mode",
+    "no_grad",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+]

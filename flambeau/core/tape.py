@@ -1,0 +1,680 @@
+"""Reverse-mode automatic differentiation: the tape's nodes and the walk over them.
+
+Every recorded operation makes a `Node` that points, by its edges, to the nodes that made its
+inputs. `run_backward` starts at a result with a gradient and visits the nodes so that each is
+visited once, after everything that it fed into: it multiplies the gradient of a node's outputs by
+the operation's derivative and hands the products along the edges, where they are summed. A leaf
+has an `AccumulateGrad` node, which adds what arrives to the leaf's `.grad`.
+
+A gradient travels as a bare array; when the caller wants derivatives of the gradients
+(`create_graph=True`) it travels as a Tensor, and the same derivative is an operation like any
+other, recorded in turn.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import traceback
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import lax
+
+from ..errors import FREED_GRAPH, NO_GRAD_ROOT
+from .execute import Program
+from .state import modes
+from .tensor import Tensor, wrap
+
+_sequence = itertools.count()
+_add = Program(lax.add, {})
+IMMEDIATELY = float("inf")
+
+
+class Edge(NamedTuple):
+    """Where a gradient goes: an output of a node."""
+
+    node: Node
+    index: int
+
+
+class OutputInfo(NamedTuple):
+    """What a node knows of one of its outputs."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    device: Any
+
+
+class Node:
+    """A recorded operation.
+
+    Attributes:
+        edges: for every input, where its gradient goes, or None.
+        outputs: shape, type and device of every output.
+        sequence: nodes are numbered in the order in which they were recorded.
+        pre_hooks: per output, hooks on the gradient that arrives (tensor hooks).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_metadata",
+        "edges",
+        "label",
+        "node_pre_hooks",
+        "origin",
+        "outputs",
+        "post_hooks",
+        "pre_hooks",
+        "retained",
+        "sequence",
+    )
+
+    def __init__(self, label: str, edges: tuple[Edge | None, ...], outputs: tuple[OutputInfo, ...]):
+        self.label = label
+        self.edges = edges
+        self.outputs = outputs
+        self.sequence: float = next(_sequence)
+        self.pre_hooks: dict[int, OrderedDict[int, Callable[..., Any]]] | None = None
+        self.node_pre_hooks: OrderedDict[int, Callable[..., Any]] | None = None
+        self.post_hooks: OrderedDict[int, Callable[..., Any]] | None = None
+        self.retained: dict[int, weakref.ref[Tensor]] | None = None
+        self._metadata: dict[Any, Any] | None = None
+        self.origin = traceback.format_stack()[:-2] if modes.anomaly else None
+
+    def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
+        """The gradient for every edge from those of the outputs (arrays, or Tensors)."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Let go of what was saved for the backward pass."""
+
+    def name(self) -> str:
+        """The operation's name, as `MulBackward0`."""
+        return self.label
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """The nodes that the gradients go to."""
+        return tuple((e.node, e.index) if e else (None, 0) for e in self.edges)
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dictionary for users."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
+
+    def _sequence_nr(self) -> int:
+        return int(self.sequence) if self.sequence != IMMEDIATELY else 2**64 - 1
+
+    def _input_metadata(self) -> tuple[OutputInfo, ...]:
+        return self.outputs
+
+    def register_hook(self, hook: Callable[..., Any]) -> Any:
+        """Call `hook(grad_inputs, grad_outputs)` after this node."""
+        from .hooks import RemovableHandle
+
+        if self.post_hooks is None:
+            self.post_hooks = OrderedDict()
+        return RemovableHandle.add(self.post_hooks, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> Any:
+        """Call `hook(grad_outputs)` before this node."""
+        from .hooks import RemovableHandle
+
+        if self.node_pre_hooks is None:
+            self.node_pre_hooks = OrderedDict()
+        return RemovableHandle.add(self.node_pre_hooks, hook)
+
+    def __repr__(self) -> str:
+        return f"<{self.label} object at {id(self):#x}>"
+
+
+class AccumulateGrad(Node):
+    """The node of a leaf: adds the gradient to `variable.grad`."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Tensor):
+        info = OutputInfo(variable._dims(), variable._dtype_numpy(), variable.device)
+        super().__init__("AccumulateGrad", (), (info,))
+        self.sequence = IMMEDIATELY
+        self.variable = variable
+
+    def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
+        gradient = gradients[0]
+        if gradient is None:
+            return ()
+        leaf = self.variable
+        hooks = leaf._backward_hooks
+        if hooks:
+            gradient = run_hooks(hooks, gradient, leaf.device)
+        accumulate(leaf, gradient)
+        if leaf._post_accumulate_grad_hooks:
+            for hook in tuple(leaf._post_accumulate_grad_hooks.values()):
+                hook(leaf)
+        return ()
+
+
+def accumulate(leaf: Tensor, gradient: Any) -> None:
+    """Add a gradient (array, or Tensor when its own derivative is wanted) to `leaf.grad`."""
+    old = leaf._grad
+    if isinstance(gradient, Tensor):
+        leaf._grad = gradient if old is None else old + gradient  # type: ignore[operator]
+    elif old is None:
+        leaf._grad = wrap(gradient, leaf.device)
+    elif old._node is not None or old._requires_grad:
+        leaf._grad = old.detach() + wrap(gradient, leaf.device)  # type: ignore[operator]
+    else:
+        old._overwrite(_add.run(old._array(), gradient))  # type: ignore[attr-defined]
+
+
+# Edges
+
+
+def current_node(tensor: Tensor) -> Node | None:
+    """`grad_fn`: the node that made the tensor, brought up to date if it is a view."""
+    base = tensor._base
+    if base is not None and base._writes != tensor._base_writes:
+        from .op import record_view
+
+        tensor._base_writes = base._writes
+        if base.requires_grad:
+            edge = edge_of(base)
+            record_view(
+                tensor, base, edge, "AsStridedBackward0", tensor._base_steps, tensor._base_offsets
+            )
+    return tensor._node
+
+
+def edge_of(tensor: Tensor) -> Edge | None:
+    """Where the gradient of `tensor` goes; None where it needs none."""
+    node = tensor._node if tensor._base is None else current_node(tensor)
+    if node is not None:
+        return Edge(node, tensor._index)
+    if not tensor._requires_grad:
+        return None
+    accumulator = tensor._accumulator() if tensor._accumulator is not None else None
+    if accumulator is None:
+        accumulator = AccumulateGrad(tensor)
+        tensor._accumulator = weakref.ref(accumulator)
+    return Edge(accumulator, 0)
+
+
+# The walk
+
+
+def run_hooks(hooks: OrderedDict[int, Callable[..., Any]], gradient: Any, device: Any) -> Any:
+    """Pass a gradient through tensor hooks; each may replace it."""
+    bare = not isinstance(gradient, Tensor)
+    value = wrap(gradient, device) if bare else gradient
+    for hook in tuple(hooks.values()):
+        result = hook(value)
+        if result is not None:
+            if not isinstance(result, Tensor):
+                raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+            value = result
+    return value._array() if bare else value
+
+
+def add(a: Any, b: Any) -> Any:
+    """The sum of two gradients."""
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        return a + b
+    return _add.run(a, b)
+
+
+def run_backward(
+    roots: list[tuple[Edge, Any]],
+    keep_graph: bool,
+    create_graph: bool,
+    captures: dict[Edge, list[int]] | None = None,
+    accumulate_captured: bool = False,
+) -> dict[int, Any]:
+    """Walk the tape from `roots` (pairs of edge and gradient).
+
+    Args:
+        keep_graph: keep what the nodes saved.
+        create_graph: the gradients are Tensors, and their computation is recorded.
+        captures: edges whose gradients are wanted, with the slots that they go to. Nodes that
+            lead to none of them are not visited, and no leaf accumulates...
+        accumulate_captured: ...except that leaves among the captures do (`backward(inputs=)`).
+
+    Returns:
+        The captured gradients by slot.
+    """
+    start = [edge.node for edge, _ in roots]
+    pending, useful = _survey(start, captures)
+    buffers: dict[Node, list[Any]] = {}
+    ready: list[tuple[float, int, Node]] = []
+    caught: dict[int, Any] = {}
+    order = itertools.count()
+
+    for edge, gradient in roots:
+        _deposit(buffers, edge, gradient)
+    for node in dict.fromkeys(start):
+        if not pending.get(node):
+            heapq.heappush(ready, (-node.sequence, next(order), node))
+    previous = modes.grad
+    modes.grad = create_graph
+    try:
+        while ready:
+            _, _, node = heapq.heappop(ready)
+            gradients = buffers.pop(node, None)
+            if gradients is None:
+                gradients = [None] * len(node.outputs)
+            gradients = _arrived(node, gradients)
+            if captures is not None:
+                for index, gradient in enumerate(gradients):
+                    for slot in captures.get(Edge(node, index), ()):
+                        caught[slot] = _through_leaf_hooks(node, gradient)
+                if not _leads_on(node, useful, accumulate_captured):
+                    continue
+            results = _visit(node, gradients, create_graph)
+            if not keep_graph:
+                node.release()
+            for edge, gradient in zip(node.edges, results, strict=False):
+                if edge is None:
+                    continue
+                target = edge.node
+                if useful is not None and target not in useful:
+                    continue
+                if gradient is not None:
+                    _deposit(buffers, edge, gradient)
+                pending[target] -= 1
+                if not pending[target]:
+                    heapq.heappush(ready, (-target.sequence, next(order), target))
+    finally:
+        modes.grad = previous
+    return caught
+
+
+def _leads_on(node: Node, useful: set[Node] | None, accumulate_captured: bool) -> bool:
+    """Whether a walk with captures goes on through `node`."""
+    if isinstance(node, AccumulateGrad):
+        return accumulate_captured
+    return useful is None or any(edge is not None and edge.node in useful for edge in node.edges)
+
+
+def _survey(
+    start: list[Node], captures: dict[Edge, list[int]] | None
+) -> tuple[dict[Node, int], set[Node] | None]:
+    """How many gradients each node waits for; and, with captures, the nodes that lead to one."""
+    pending: dict[Node, int] = {}
+    seen = set(start)
+    stack = list(seen)
+    visited: list[Node] = []
+    parents: dict[Node, list[Node]] = {}
+    while stack:
+        node = stack.pop()
+        visited.append(node)
+        for edge in node.edges:
+            if edge is None:
+                continue
+            target = edge.node
+            pending[target] = pending.get(target, 0) + 1
+            if captures is not None:
+                parents.setdefault(target, []).append(node)
+            if target not in seen:
+                seen.add(target)
+                stack.append(target)
+    if captures is None:
+        return pending, None
+    useful: set[Node] = set()
+    stack = [edge.node for edge in captures if edge.node in seen]
+    while stack:
+        node = stack.pop()
+        if node not in useful:
+            useful.add(node)
+            stack.extend(parents.get(node, ()))
+    pending = {}
+    for node in visited:
+        if node in useful:
+            for edge in node.edges:
+                if edge is not None and edge.node in useful:
+                    pending[edge.node] = pending.get(edge.node, 0) + 1
+    return pending, useful
+
+
+def _deposit(buffers: dict[Node, list[Any]], edge: Edge, gradient: Any) -> None:
+    node, index = edge
+    slots = buffers.get(node)
+    if slots is None:
+        slots = buffers[node] = [None] * len(node.outputs)
+    old = slots[index]
+    slots[index] = gradient if old is None else add(old, gradient)
+
+
+def _arrived(node: Node, gradients: list[Any]) -> list[Any]:
+    """The gradients of a node's outputs after the hooks on them."""
+    if node.pre_hooks:
+        for index, hooks in node.pre_hooks.items():
+            if gradients[index] is not None:
+                gradients[index] = run_hooks(hooks, gradients[index], node.outputs[index].device)
+    if node.node_pre_hooks:
+        for hook in tuple(node.node_pre_hooks.values()):
+            tensors = tuple(_as_tensor(g, o) for g, o in zip(gradients, node.outputs, strict=True))
+            result = hook(tensors)
+            if result is not None:
+                bare = not any(isinstance(g, Tensor) for g in gradients)
+                values = result if isinstance(result, tuple) else (result,)
+                gradients = [v._array() if bare and v is not None else v for v in values]
+    if node.retained:
+        for index, reference in node.retained.items():
+            tensor = reference()
+            if tensor is not None and gradients[index] is not None:
+                _retain(tensor, _as_tensor(gradients[index], node.outputs[index]))
+    return gradients
+
+
+def _retain(tensor: Tensor, gradient: Tensor | None) -> None:
+    old = tensor._grad
+    tensor._grad = gradient if old is None else old + gradient  # type: ignore[operator]
+
+
+def _through_leaf_hooks(node: Node, gradient: Any) -> Any:
+    """A captured leaf's gradient passes its tensor hooks, as an accumulated one does."""
+    if isinstance(node, AccumulateGrad) and gradient is not None:
+        hooks = node.variable._backward_hooks
+        if hooks:
+            return run_hooks(hooks, gradient, node.variable.device)
+    return gradient
+
+
+def _as_tensor(gradient: Any, info: OutputInfo) -> Tensor | None:
+    if gradient is None or isinstance(gradient, Tensor):
+        return gradient
+    return wrap(gradient, info.device)
+
+
+def _visit(node: Node, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
+    """One node's derivative, with anomaly detection and the hooks after it."""
+    try:
+        results = node.pull(gradients, create_graph)
+    except Exception:
+        if modes.anomaly:
+            _report_origin(node)
+        raise
+    if modes.anomaly and modes.anomaly_check_nan:
+        for number, gradient in enumerate(results):
+            if gradient is not None and _has_nan(gradient):
+                _report_origin(node)
+                raise RuntimeError(
+                    f"Function '{node.label}' returned nan values in its {number}th output."
+                )
+    if node.post_hooks:
+        results = _after(node, results, gradients)
+    return results
+
+
+def _after(node: Node, results: Sequence[Any], gradients: list[Any]) -> Sequence[Any]:
+    bare = not any(isinstance(g, Tensor) for g in (*results, *gradients))
+    device = node.outputs[0].device if node.outputs else None
+    inputs = tuple(r if r is None or isinstance(r, Tensor) else wrap(r, device) for r in results)
+    outputs = tuple(_as_tensor(g, o) for g, o in zip(gradients, node.outputs, strict=True))
+    assert node.post_hooks is not None
+    for hook in tuple(node.post_hooks.values()):
+        replaced = hook(inputs, outputs)
+        if replaced is not None:
+            inputs = replaced if isinstance(replaced, tuple) else (replaced,)
+    return [t._array() if bare and t is not None else t for t in inputs]
+
+
+def _has_nan(gradient: Any) -> bool:
+    array = gradient._host() if isinstance(gradient, Tensor) else np.asarray(gradient)
+    if array.dtype.kind not in "fcV":
+        return False
+    return bool(np.isnan(array.astype(np.complex128 if array.dtype.kind == "c" else float)).any())
+
+
+def _report_origin(node: Node) -> None:
+    import warnings
+
+    if node.origin is None:
+        text = (
+            f"Error detected in {node.label}. No forward pass information available. Enable detect "
+            "anomaly during forward pass for more information."
+        )
+    else:
+        text = (
+            f"Error detected in {node.label}. Traceback of forward call that caused the error:\n"
+            + "".join(node.origin)
+        )
+    warnings.warn(text, UserWarning, stacklevel=6)
+
+
+# The two public entries
+
+
+def _sequence_of(value: Any) -> list[Any]:
+    if isinstance(value, Tensor):
+        return [value]
+    return list(value)
+
+
+def _root_gradients(
+    tensors: list[Tensor], gradients: list[Tensor | None], create_graph: bool
+) -> list[tuple[Edge, Any]]:
+    roots = []
+    for number, (tensor, gradient) in enumerate(zip(tensors, gradients, strict=True)):
+        edge = edge_of(tensor)
+        if gradient is None:
+            if tensor.requires_grad:
+                if tensor.numel() != 1:
+                    raise RuntimeError("grad can be implicitly created only for scalar outputs")
+                if not tensor.dtype.is_floating_point:
+                    raise RuntimeError(
+                        "grad can be implicitly created only for real scalar outputs but got "
+                        f"{tensor.dtype}"
+                    )
+            gradient = wrap(_ones(tensor._dims(), tensor._dtype_numpy()), tensor.device)
+        elif isinstance(gradient, Tensor):
+            if gradient._dims() != tensor._dims():
+                raise RuntimeError(
+                    f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and "
+                    f"output[{number}] has a shape of {tensor.shape}."
+                )
+            if gradient.dtype.is_complex != tensor.dtype.is_complex:
+                raise RuntimeError(
+                    "For complex Tensors, both grad_output and output are required to have the "
+                    f"same dtype. Mismatch in dtype: grad_output[{number}] has a dtype of "
+                    f"{gradient.dtype} and output[{number}] has a dtype of {tensor.dtype}."
+                )
+            if gradient.dtype is not tensor.dtype:
+                gradient = gradient.to(tensor.dtype)  # type: ignore[attr-defined]
+        else:
+            raise TypeError(
+                f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
+            )
+        if edge is None:
+            raise RuntimeError(NO_GRAD_ROOT.format(number))
+        roots.append((edge, gradient if create_graph else gradient._array()))
+    return roots
+
+
+_ones_cache: dict[Any, Any] = {}
+
+
+def _ones(shape: tuple[int, ...], dtype: np.dtype) -> Any:
+    """An array of ones, kept: the seed of every scalar loss's backward pass."""
+    if shape:
+        return jax.device_put(np.ones(shape, dtype))
+    if dtype not in _ones_cache:
+        _ones_cache[dtype] = jax.device_put(np.ones(shape, dtype))
+    return _ones_cache[dtype]
+
+
+def _gradient_list(gradients: Any, count: int) -> list[Tensor | None]:
+    if gradients is None:
+        return [None] * count
+    values = [gradients] if isinstance(gradients, Tensor) else list(gradients)
+    if len(values) != count:
+        raise RuntimeError(f"got {count} tensors and {len(values)} gradients")
+    return values
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Accumulate the gradients of `tensors` into the leaves that they were computed from.
+
+    Args:
+        tensors: a tensor, or several.
+        grad_tensors: for each, what to multiply from the left; None for a single element.
+        retain_graph: keep what the graph saved, for another call; by default as `create_graph`.
+        create_graph: record the computation of the gradients too.
+        inputs: accumulate into these tensors alone.
+    """
+    if grad_variables is not None:
+        import warnings
+
+        warnings.warn(
+            "`grad_variables` is deprecated. Use `grad_tensors` instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to "
+                "`backward()`. Please only use `grad_tensors`."
+            )
+        grad_tensors = grad_variables
+    outputs = _sequence_of(tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    captures: dict[Edge, list[int]] | None = None
+    targets: list[Tensor] = []
+    if inputs is not None:
+        targets = _sequence_of(inputs)
+        if not targets:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        captures = {}
+        for slot, target in enumerate(targets):
+            edge = edge_of(target)
+            if edge is None:
+                raise RuntimeError("One of the differentiated Tensors does not require grad")
+            captures.setdefault(edge, []).append(slot)
+    roots = _root_gradients(outputs, _gradient_list(grad_tensors, len(outputs)), create_graph)
+    caught = run_backward(roots, keep, create_graph, captures, accumulate_captured=True)
+    for slot, target in enumerate(targets):
+        if target._node is not None and caught.get(slot) is not None:
+            gradient = caught[slot]
+            _retain(
+                target, gradient if isinstance(gradient, Tensor) else wrap(gradient, target.device)
+            )
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor, ...]:
+    """The gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
+
+    Args:
+        outputs, inputs: a tensor or several.
+        grad_outputs: for each output, what to multiply from the left.
+        retain_graph: keep what the graph saved; by default as `create_graph`.
+        create_graph: record the computation of the gradients too.
+        allow_unused: give None for inputs that the outputs do not depend on, instead of raising.
+        is_grads_batched: `grad_outputs` have a leading axis, one product for each entry.
+        materialize_grads: give zeros for such inputs.
+    """
+    if not only_inputs:
+        import warnings
+
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To "
+            "accumulate gradient for other parts of the graph, please use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    if allow_unused is None:
+        allow_unused = materialize_grads
+    results = _sequence_of(outputs)
+    targets = _sequence_of(inputs)
+    keep = create_graph if retain_graph is None else retain_graph
+    if is_grads_batched:
+        return _batched(
+            results, targets, grad_outputs, keep, create_graph, allow_unused, materialize_grads
+        )
+    captures: dict[Edge, list[int]] = {}
+    for slot, target in enumerate(targets):
+        edge = edge_of(target)
+        if edge is None:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        captures.setdefault(edge, []).append(slot)
+    roots = _root_gradients(results, _gradient_list(grad_outputs, len(results)), create_graph)
+    caught = run_backward(roots, keep, create_graph, captures)
+    found: list[Any] = []
+    for slot, target in enumerate(targets):
+        gradient = caught.get(slot)
+        if gradient is None:
+            if not allow_unused:
+                raise RuntimeError(
+                    "One of the differentiated Tensors appears to not have been used in the graph. "
+                    "Set allow_unused=True if this is the desired behavior."
+                )
+            if materialize_grads:
+                zeros = np.zeros(target._dims(), target._dtype_numpy())
+                gradient = wrap(zeros, target.device)
+                gradient._requires_grad = create_graph
+        elif not isinstance(gradient, Tensor):
+            gradient = wrap(gradient, target.device)
+        found.append(gradient)
+    return tuple(found)
+
+
+def _batched(
+    results: list[Tensor],
+    targets: list[Tensor],
+    grad_outputs: Any,
+    keep: bool,
+    create_graph: bool,
+    allow_unused: bool,
+    materialize_grads: bool,
+) -> tuple[Tensor, ...]:
+    """One walk for each entry along the leading axis of `grad_outputs`, stacked."""
+    batches = _gradient_list(grad_outputs, len(results))
+    count = len(next(b for b in batches if b is not None))
+    rows = []
+    for i in range(count):
+        row = [None if b is None else b[i] for b in batches]  # type: ignore[index]
+        last = i == count - 1
+        rows.append(
+            grad(
+                results,
+                targets,
+                row,
+                keep or not last,
+                create_graph,
+                allow_unused=allow_unused,
+                materialize_grads=materialize_grads,
+            )
+        )
+    from .op import STACK, apply
+
+    columns = zip(*rows, strict=True)
+    return tuple(None if c[0] is None else apply(STACK, c) for c in columns)  # type: ignore[misc]
+
+
+__all__ = ["FREED_GRAPH", "AccumulateGrad", "Edge", "Node", "backward", "edge_of", "grad"]

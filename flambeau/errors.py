@@ -1,0 +1,63 @@
+"""Error classes, and the texts of the errors that several places raise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LinAlgError(RuntimeError):
+    """A linear-algebra routine failed, for example on a singular matrix."""
+
+
+def broadcast_shapes(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
+    """The common shape of two operands; RuntimeError where there is none."""
+    if tuple(a) == tuple(b):
+        return tuple(a)
+    ndim = max(len(a), len(b))
+    left = (1,) * (ndim - len(a)) + tuple(a)
+    right = (1,) * (ndim - len(b)) + tuple(b)
+    for i in range(ndim - 1, -1, -1):
+        if left[i] != right[i] and left[i] != 1 and right[i] != 1:
+            raise RuntimeError(
+                f"The size of tensor a ({left[i]}) must match the size of tensor b ({right[i]}) "
+                f"at non-singleton dimension {i}"
+            )
+    return tuple(m if n == 1 else n for m, n in zip(left, right, strict=True))
+
+
+def dimension(dim: int, ndim: int, *, scalar_ok: bool = True) -> int:
+    """`dim` counted from the front; IndexError where it is out of range."""
+    size = ndim if ndim or not scalar_ok else 1
+    if not -size <= dim < size:
+        if size == 0:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-size}, {size - 1}], "
+            f"but got {dim})"
+        )
+    return dim + size if dim < 0 else dim
+
+
+def argument(function: str, name: str, position: int, expected: str, value: object) -> TypeError:
+    """The error for an argument of a wrong type."""
+    return TypeError(
+        f"{function}(): argument '{name}' (position {position}) must be {expected}, "
+        f"not {type(value).__name__}"
+    )
+
+
+LEAF_IN_PLACE = "a leaf Variable that requires grad is being used in an in-place operation."
+VIEW_OF_LEAF_IN_PLACE = (
+    "a view of a leaf Variable that requires grad is being used in an in-place operation."
+)
+FREED_GRAPH = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you call "
+    ".backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+OVERLAPPING_WRITE = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single "
+    "memory location. Please clone() the tensor before performing the operation."
+)
+NO_GRAD_ROOT = "element {} of tensors does not require grad and does not have a grad_fn"

@@ -1,0 +1,86 @@
+"""Python's operators on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.tensor import Tensor
+from .registry import FUNCTIONS
+
+OPERANDS = (Tensor, int, float, complex, np.generic, np.ndarray)
+
+
+def _forward(name: str) -> Callable[..., Any]:
+    def operator(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        return function(self, other)
+
+    function = FUNCTIONS[name]
+    return operator
+
+
+def _reflected(name: str) -> Callable[..., Any]:
+    def operator(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        return function(other, self)
+
+    function = FUNCTIONS[name]
+    return operator
+
+
+def _in_place(name: str) -> Callable[..., Any]:
+    def operator(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        return getattr(self, name)(other)
+
+    return operator
+
+
+def _unary(name: str) -> Callable[..., Any]:
+    def operator(self: Tensor) -> Any:
+        return function(self)
+
+    function = FUNCTIONS[name]
+    return operator
+
+
+ARITHMETIC = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "truediv": "div",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "pow",
+    "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
+}
+COMPARISON = ("eq", "ne", "lt", "le", "gt", "ge")
+UNARY = {"neg": "neg", "pos": "positive", "abs": "abs", "invert": "bitwise_not"}
+
+
+def attach() -> None:
+    """Give `Tensor` the operators whose functions have been declared."""
+    for operator, name in ARITHMETIC.items():
+        if name not in FUNCTIONS:
+            continue
+        setattr(Tensor, f"__{operator}__", _forward(name))
+        setattr(Tensor, f"__r{operator}__", _reflected(name))
+        if name != "matmul" and hasattr(Tensor, name + "_"):
+            setattr(Tensor, f"__i{operator}__", _in_place(name + "_"))
+    for name in COMPARISON:
+        if name in FUNCTIONS:
+            setattr(Tensor, f"__{name}__", _forward(name))
+    for operator, name in UNARY.items():
+        if name in FUNCTIONS:
+            setattr(Tensor, f"__{operator}__", _unary(name))

@@ -1,0 +1,193 @@
+"""One declaration per function: from it come `torch.f`, `Tensor.f`, `Tensor.f_` and `out=`."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import dtypes
+from ..core.legacy import scalar_type_name
+from ..core.op import apply, check_writable, overwrite
+from ..core.state import modes
+from ..core.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is provided for one function."""
+
+    name: str
+    function: Callable[..., Any]
+    method: bool
+    inplace: bool
+    out: bool
+
+
+ROWS: dict[str, Row] = {}
+FUNCTIONS: dict[str, Any] = {}
+
+
+def declare(
+    *,
+    name: str | None = None,
+    function: bool = True,
+    method: bool = True,
+    inplace: bool = False,
+    inplace_function: bool = False,
+    out: bool = False,
+    aliases: Sequence[str] = (),
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a tensor function.
+
+    Args:
+        name: its public name; the function's own by default.
+        function: `torch.name` exists.
+        method: `Tensor.name` exists (the first parameter is the tensor).
+        inplace: `Tensor.name_` exists: the result is stored into the first argument.
+        inplace_function: `torch.name_` exists, too.
+        out: accepts `out=` (a tensor, or a tuple of them for several results). A function that
+            handles `out` itself (it has a parameter of that name) is left alone.
+        aliases: further names that mean the same.
+    """
+
+    def register(plain: Callable[..., Any]) -> Callable[..., Any]:
+        public = name or plain.__name__
+        takes_out = "out" in plain.__code__.co_varnames[: _parameter_count(plain)]
+        full = with_out(plain, public) if out and not takes_out else plain
+        for n in (public, *aliases):
+            ROWS[n] = Row(n, full, method, inplace, out)
+            if function:
+                FUNCTIONS[n] = full
+            if method:
+                setattr(Tensor, n, full if not out else plain if not takes_out else full)
+            if inplace:
+                twin = in_place_twin(plain, n + "_")
+                setattr(Tensor, n + "_", twin)
+                if inplace_function:
+                    FUNCTIONS[n + "_"] = twin
+        return full
+
+    return register
+
+
+def _parameter_count(function: Callable[..., Any]) -> int:
+    code = function.__code__
+    return code.co_argcount + code.co_kwonlyargcount
+
+
+def with_out(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """`plain` with a keyword `out=`."""
+
+    @functools.wraps(plain)
+    def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return plain(*args, **kwargs)
+        return store_out(out, plain, name, args, kwargs)
+
+    return function
+
+
+def in_place_twin(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The method that stores `plain`'s result into its first argument."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        check_writable(self, args)
+        return store(self, plain(self, *args, **kwargs))
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place version of `{name[:-1]}`."
+    return method
+
+
+def store(x: Tensor, value: Tensor) -> Tensor:
+    """Store the result of an out-of-place function into `x`, after PyTorch's checks."""
+    shape, target = value._dims(), x._dims()
+    if shape != target:
+        raise RuntimeError(
+            f"output with shape {list(target)} doesn't match the broadcast shape {list(shape)}"
+        )
+    if value.dtype is not x.dtype:
+        check_castable(value.dtype, x.dtype)
+        value = cast(value, x.dtype)
+    return overwrite(x, value)
+
+
+def check_castable(source: dtypes.dtype, target: dtypes.dtype) -> None:
+    """A result may not be stored in a type of a lower category."""
+    if not dtypes.can_cast(source, target):
+        raise RuntimeError(
+            f"result type {scalar_type_name(source)} can't be cast to the desired output type "
+            f"{scalar_type_name(target)}"
+        )
+
+
+def cast(x: Tensor, dtype: dtypes.dtype) -> Tensor:
+    """`x` as `dtype`, recorded on the tape."""
+    from .convert import TO
+
+    return x if x.dtype is dtype else apply(TO, (x,), (dtype.numpy,))
+
+
+def store_out(
+    out: Any, plain: Callable[..., Any], name: str, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Any:
+    """Run `plain` and store its result (or results) into `out`."""
+    several = not isinstance(out, Tensor)
+    targets = tuple(out) if several else (out,)
+    for t in targets:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(t).__name__}")
+    inputs = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+    if modes.grad and any(t.requires_grad for t in (*inputs, *targets)):
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    previous, modes.grad = modes.grad, False
+    try:
+        result = plain(*args, **kwargs)
+        values = tuple(result) if several else (result,)
+        for target, value in zip(targets, values, strict=True):
+            check_castable(value.dtype, target.dtype)
+        for target, value in zip(targets, values, strict=True):
+            _fit(target, value._dims())
+            overwrite(target, cast(value, target.dtype))
+    finally:
+        modes.grad = previous
+    if not several:
+        return out
+    return type(result)(targets) if type(result) is not tuple else targets
+
+
+def _fit(target: Tensor, shape: tuple[int, ...]) -> None:
+    """Give an `out=` tensor the result's shape, with PyTorch's warning unless it was empty."""
+    if target._dims() == shape:
+        return
+    if target.numel():
+        warnings.warn(
+            "An output with one or more elements was resized since it had shape "
+            f"{list(target._dims())}, which does not match the required output shape "
+            f"{list(shape)}. This behavior is deprecated, and in a future PyTorch release outputs "
+            "will not be resized unless they have zero elements. You can explicitly reuse an out "
+            "tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+            UserWarning,
+            stacklevel=5,
+        )
+    resize_storage(target, shape)
+
+
+def resize_storage(target: Tensor, shape: tuple[int, ...]) -> None:
+    """Make `target` a plain tensor of `shape`; as many of its elements as fit are kept."""
+    import numpy as np
+
+    flat = np.zeros(int(np.prod(shape, dtype=np.int64)), target._dtype_numpy())
+    old = target._host().reshape(-1)
+    count = min(old.size, flat.size)
+    flat[:count] = old[:count]
+    for field in ("_steps", "_offsets", "_view_shape", "_view_dtype", "_layout", "_base"):
+        target.__dict__.pop(field, None)
+    target._storage.strides = None
+    target._storage.write(flat.reshape(shape))
