@@ -59,17 +59,18 @@ def eigh(x, *, upper):
 def eigh_vjp(cts, inputs, outputs, needs, *, upper):
     """The Hermitian part of V (diag(gw) + (V^H gV) / E) V^H, E_ij = w_j - w_i."""
     gradient_values, gradient_vectors = cts
-    values, vectors = outputs
+    if gradient_values is None and gradient_vectors is None:
+        return (None,)
+    vectors = outputs[1]
     middle = None
     if gradient_values is not None:
         middle = _on_diagonal(gradient_values, vectors.dtype)
     if gradient_vectors is not None:
         product = matmul(adjoint(vectors), gradient_vectors)
-        product = _off_diagonal(lax.div(product, cast(_differences(values), product.dtype)))
+        gaps = cast(_differences(outputs[0]), product.dtype)
+        product = _off_diagonal(lax.div(product, gaps))
         product = lax.mul(lax.add(product, adjoint(product)), lax.full_like(product, 0.5))
         middle = product if middle is None else lax.add(middle, product)
-    if middle is None:
-        return (None,)
     return (matmul(matmul(vectors, middle), adjoint(vectors)),)
 
 
@@ -93,7 +94,9 @@ def eig(x):
 def eig_vjp(cts, inputs, outputs, needs):
     """V^-H (diag(gw) + (V^H gV - V^H V diag(Re V^H gV)) / conj(E)) V^H, E_ij = w_j - w_i."""
     gradient_values, gradient_vectors = cts
-    values, vectors = outputs
+    if gradient_values is None and gradient_vectors is None:
+        return (None,)
+    vectors = outputs[1]
     middle = None
     if gradient_values is not None:
         middle = _on_diagonal(gradient_values)
@@ -102,10 +105,8 @@ def eig_vjp(cts, inputs, outputs, needs):
         lengths = cast(lax.real(diagonal(product)), product.dtype)
         gram = matmul(adjoint(vectors), vectors)
         product = lax.sub(product, scale_columns(gram, lengths))
-        product = _off_diagonal(lax.div(product, lax.conj(_differences(values))))
+        product = _off_diagonal(lax.div(product, lax.conj(_differences(outputs[0]))))
         middle = product if middle is None else lax.add(middle, product)
-    if middle is None:
-        return (None,)
     gradient = solve_ex(adjoint(vectors), matmul(middle, adjoint(vectors)), left=True)[0]
     return (gradient if _is_complex(inputs[0]) else lax.real(gradient),)
 
@@ -133,14 +134,15 @@ def svd(x, *, full_matrices):
 def svd_vjp(cts, inputs, outputs, needs, *, full_matrices):
     """The gradient of the thin decomposition (Wan and Zhang 2019, equation 16)."""
     gu, gs, gvh = cts
-    u, s, vh = outputs
-    count = s.shape[-1]
-    u, vh = u[..., :count], vh[..., :count, :]
+    if gu is None and gs is None and gvh is None:
+        return (None,)
+    count = min(inputs[0].shape[-2:])
+    u, vh = outputs[0][..., :count], outputs[2][..., :count, :]
     gu = None if gu is None else gu[..., :count]
     gvh = None if gvh is None else gvh[..., :count, :]
     if gu is None and gvh is None:
-        middle = None if gs is None else _on_diagonal(gs, u.dtype)
-        return (None if middle is None else matmul(matmul(u, middle), vh),)
+        return (matmul(matmul(u, _on_diagonal(gs, u.dtype)), vh),)
+    s = outputs[1]
     wide = cast(s, u.dtype)
     squared = cast(_differences(lax.mul(s, s)), u.dtype)
     middle = lax.full((*s.shape, count), 0, u.dtype)

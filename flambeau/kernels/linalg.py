@@ -152,13 +152,13 @@ def solve_ex(a, b, *, left):
 def solve_ex_vjp(cts, inputs, outputs, needs, *, left):
     """gb = A^-H g; ga = -gb X^H (left), -X^H gb (right)."""
     a, b = inputs
-    solution, _ = outputs
     if cts[0] is None:
         return None, None
     gb = solve_ex(adjoint(a), cts[0], left=left)[0]
     ga = None
     if needs[0]:
-        product = matmul(gb, adjoint(solution)) if left else matmul(adjoint(solution), gb)
+        solution = adjoint(outputs[0])
+        product = matmul(gb, solution) if left else matmul(solution, gb)
         ga = _sum_batches(lax.neg(product), a.shape)
     return ga, _sum_batches(gb, b.shape) if needs[1] else None
 
