@@ -23,7 +23,7 @@ def facts(tensor):
     }
 
 
-# --- The list that must hold, with the expected numbers written out ---------------------------
+# --- The list that must hold, with the expected numbers written out ---
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_gradient_through_in_place_on_a_view(t):
     assert x.grad.tolist() == [2, 20, 20]
 
 
-# --- Every view op against every in-place op ---------------------------------------------------
+# --- Every view op against every in-place op ---
 
 VIEWS = {
     "view": lambda x: x.view(4, 3),
@@ -237,7 +237,7 @@ def test_gradient_of_a_view_taken_before_its_base_is_written(t, view):
     return leaf.grad, factor.grad, facts(v)
 
 
-# --- Facts about memory ------------------------------------------------------------------------
+# --- Facts about memory ---
 
 
 @pytest.mark.parametrize("view", [*VIEWS, *COPIES])
@@ -434,7 +434,7 @@ def test_in_place_operand_that_is_a_shifted_view_of_the_target(t):
     return x, z, w
 
 
-# --- Views that come several at a time -----------------------------------------------------------
+# --- Views that come several at a time ---
 
 MULTI = {
     "unbind": lambda x: x.unbind(0),
@@ -481,7 +481,7 @@ def test_base_written_after_several_views_under_grad(t, name):
     return error_of(read), leaf.grad
 
 
-# --- Grad mode and views ---------------------------------------------------------------------------
+# --- Grad mode and views ---
 
 
 @lockstep
@@ -603,7 +603,7 @@ def test_out_writes_into_a_view(t):
     return result, x, other
 
 
-# --- NumPy -------------------------------------------------------------------------------------------
+# --- NumPy ---
 
 
 @lockstep

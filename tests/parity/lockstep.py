@@ -41,7 +41,10 @@ def lockstep(
         else:
             assert expected.error is None, f"the oracle raised {describe(expected.error)}"
             assert expected.value is not None, "nothing to compare"
-        found = differences(expected, run(subject(), play), strides=strides, texts=texts)
+        actual = run(subject(), play)
+        found = differences(expected, actual, strides=strides, texts=texts)
+        if absent := expected.warned - actual.warned:
+            found.append(f"did not warn {sorted(absent)}")
         assert not found, "\n".join(found)
 
     signature = inspect.signature(program)

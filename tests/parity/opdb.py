@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tests.parity.calls import floating_tensors, gradients
 from tests.parity.compare import Outcome, differences, run
 from tests.parity.libraries import ORACLE, Library, subject, transfer
 
@@ -126,24 +127,6 @@ def caller(library: Library, name: str) -> Callable:
     return lambda tensor, *args, **kwargs: getattr(tensor, name)(*args, **kwargs)
 
 
-def floating_tensors(library: Library, value: Any) -> list[Any]:
-    """The floating tensors in an argument list, containers opened, in order."""
-    if library.is_tensor(value):
-        return [value] if value.is_floating_point() else []
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (tuple, list)):
-        return [t for item in value for t in floating_tensors(library, item)]
-    return []
-
-
-def cotangent(library: Library, tensor: Any, index: int) -> Any:
-    """A fixed pseudo-random cotangent for output number `index`."""
-    generator = np.random.default_rng(index)
-    array = generator.uniform(0.5, 1.5, tuple(tensor.shape))
-    return library.tensor(array).to(tensor.dtype)
-
-
 @dataclass(frozen=True)
 class Sample:
     """One call: the op's name and PyTorch's arguments for it."""
@@ -163,10 +146,7 @@ class Sample:
         args, kwargs = self.arguments(library)
         leaves = [t.requires_grad_() for t in floating_tensors(library, (args, kwargs))]
         result = caller(library, self.name)(*args, **kwargs)
-        outputs = [t for t in floating_tensors(library, result) if t.requires_grad]
-        grads = [cotangent(library, t, i) for i, t in enumerate(outputs)]
-        library.module.autograd.backward(outputs, grads)
-        return {"required": len(outputs), "grads": [leaf.grad for leaf in leaves]}
+        return gradients(library, result, leaves)
 
     def method(self, library: Library) -> Any:
         (first, *rest), kwargs = self.arguments(library)
@@ -262,7 +242,7 @@ def check_sample(op: Any, sample: Sample, number: int, report: Report, library: 
                 report.unsuited += 1
                 return
             continue
-        if form == "gradient" and not expected.value["required"]:
+        if form == "gradient" and not expected.value["differentiable"]:
             continue
         actual = run(library, program)
         if form == "function":

@@ -1,0 +1,1 @@
+"""Random programs run on PyTorch and on the library under test in lock-step."""

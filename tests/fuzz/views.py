@@ -1,0 +1,384 @@
+"""Random programs of views, in-place writes, grad modes and backward passes.
+
+    python -m tests.fuzz.views --programs 20000 --seed 0 --jobs 1
+
+A program is a list of Python lines over registers `r0, r1, ...`, grown line by line by looking
+at the oracle's registers, then run on the library under test. After every line the layout,
+versions and flags of all registers must agree, and so must every value that is read, every
+error, and at the end all values and gradients. A failing program is reduced to its smallest
+failing form and printed, ready to be run with `import torch as t`.
+
+All arithmetic is in float64, so that no tolerance hides a slip; shapes are few and small, so
+that few programs have to be compiled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import re
+import sys
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from tests.parity.compare import ErrorRecord, compare, record
+from tests.parity.libraries import ORACLE, Library, subject
+
+SHAPES = ((6,), (2, 3), (3, 2), (2, 2, 3))
+CONSTANTS = ("0.5", "-1.5", "2.0", "1.0")
+LARGEST = 1e6
+MOST_REGISTERS = 10
+
+Steps = list[tuple[str, Any]]
+
+
+@dataclass
+class Machine:
+    """The registers of one library, and what running lines on them has shown so far."""
+
+    library: Library
+    names: dict[str, Any] = field(default_factory=dict)
+    reads: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.names["t"] = self.library.module
+        self.names["read"] = lambda tensor: self.reads.append(record(self.library, tensor))
+
+    def registers(self) -> dict[str, Any]:
+        return {name: value for name, value in self.names.items() if re.fullmatch(r"r\d+", name)}
+
+    def execute(self, line: str) -> ErrorRecord | None:
+        """Run one line; the error it ended with, if any."""
+        try:
+            exec(line, self.names)
+        except Exception as error:
+            return ErrorRecord(type(error).__name__, stable_text(str(error)))
+        return None
+
+    def layout(self) -> dict[str, Any]:
+        """What is known of every register without reading its values."""
+        named, facts = self.registers(), {}
+        for name, tensor in named.items():
+            try:
+                facts[name] = tensor_facts(tensor, named)
+            except RuntimeError as error:  # a view from no_grad mode whose base was written
+                facts[name] = str(error)
+        return facts
+
+    def finish(self) -> Steps:
+        """All values, a last backward pass over everything, all gradients."""
+        named = self.registers()
+        steps: Steps = [("value", {n: record(self.library, x) for n, x in named.items()})]
+        for index, name in enumerate(n for n, x in named.items() if x.requires_grad):
+            line = f"({name}.sum() * {index + 1}).backward(retain_graph=True)"
+            steps.append((line, self.execute(line)))
+        for name in named:
+            line = f"read({name}.grad)"
+            steps.append((line, (self.execute(line), list(self.reads))))
+        return steps
+
+
+def tensor_facts(tensor: Any, named: dict[str, Any]) -> tuple:
+    """Layout, flags, version, and which registers are its base or share its memory."""
+    base = tensor._base
+    return (
+        tuple(tensor.shape),
+        tuple(tensor.stride()),
+        tensor.storage_offset(),
+        tensor.is_contiguous(),
+        tensor.requires_grad,
+        tensor.is_leaf,
+        tensor._version,
+        tensor._is_view(),
+        sorted(n for n, other in named.items() if other is base),
+        sorted(n for n, other in named.items() if other is tensor),
+    )
+
+
+def stable_text(text: str) -> str:
+    """An error's text, less the part that depends on the order in which nodes run."""
+    head, mark, _ = text.partition("modified by an inplace operation: ")
+    return head + mark
+
+
+def play(lines: list[str], library: Library) -> Steps:
+    """Run a program; one record for each line, then those of the finish."""
+    machine, steps = Machine(library), []
+    with library.restored(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for line in lines:
+            error = machine.execute(line)
+            steps.append((line, (error, machine.layout(), list(machine.reads))))
+            machine.reads.clear()
+        return steps + machine.finish()
+
+
+def disagreement(lines: list[str], library: Library) -> str | None:
+    """The first way in which `library` departs from the oracle on this program."""
+    expected, actual = play(lines, ORACLE), play(lines, library)
+    for (line, wanted), (_, got) in zip(expected, actual, strict=False):
+        found = compare(wanted, got, "", 1e-9, True)
+        if found:
+            return f"{line}: {found[0]}"
+    return None
+
+
+def undefined(lines: list[str]) -> bool:
+    """Whether some line uses a register that no earlier line has made."""
+    known: set[str] = set()
+    for line in lines:
+        made = re.match(r"(r\d+) = ", line)
+        used = set(re.findall(r"\br\d+\b", line[made.end() :] if made else line))
+        if not used <= known:
+            return True
+        if made:
+            known.add(made.group(1))
+    return False
+
+
+def reduce(lines: list[str], library: Library) -> list[str]:
+    """Leave out lines, latest first, as long as the program still fails."""
+    shrunk = True
+    while shrunk:
+        shrunk = False
+        for index in reversed(range(len(lines))):
+            shorter = lines[:index] + lines[index + 1 :]
+            if not undefined(shorter) and disagreement(shorter, library):
+                lines, shrunk = shorter, True
+    return lines
+
+
+# --- Growing programs ---
+
+
+class Gardener:
+    """Grows one program; knows the oracle's registers while it does."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.machine = Machine(ORACLE)
+        self.lines: list[str] = []
+        self.failed = 0
+
+    def pick(self, *options: Any) -> Any:
+        return self.random.choice(options)
+
+    def register(self) -> tuple[str, torch.Tensor]:
+        """A random register; recent ones, which are often views, come more often."""
+        named = list(self.machine.registers().items())
+        return self.random.choice(named + named[-3:])
+
+    def fresh(self) -> str:
+        return f"r{len(self.machine.registers())}"
+
+    def grow(self, length: int) -> list[str]:
+        with ORACLE.restored(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.add(self.creation())
+            while len(self.lines) < length and self.small():
+                self.add(self.line())
+        return self.lines
+
+    def small(self) -> bool:
+        """Values must stay where float64 can be compared without thought."""
+        tensors = self.machine.registers().values()
+        return all((x.detach().abs() < LARGEST).all() for x in tensors)
+
+    def add(self, line: str) -> None:
+        self.failed += self.machine.execute(line) is not None
+        self.lines.append(line)
+
+    def line(self) -> str:
+        crowded = len(self.machine.registers()) >= MOST_REGISTERS
+        makers = (self.view, self.view, self.several, self.fresh_result, self.creation)
+        changers = (self.scalar_write, self.scalar_write, self.tensor_write, self.assignment)
+        others = (self.flag, self.reading, self.backward)
+        kinds = changers * 2 + others + (() if crowded else makers * 2)
+        line = self.random.choice(kinds)()
+        return f"with t.no_grad(): {line}" if self.random.random() < 0.12 else line
+
+    def creation(self) -> str:
+        shape = self.pick(*SHAPES)
+        start = self.pick("0.3", "-0.8", "1.0")
+        count = torch.Size(shape).numel()
+        grad = self.pick("", ".requires_grad_()", ".requires_grad_().mul(1.5)")
+        values = f"t.linspace({start}, 1.7, {count}, dtype=t.float64)"
+        return f"{self.fresh()} = {values}.view{shape}{grad}".replace(",)", ")")
+
+    def view(self) -> str:
+        name, x = self.register()
+        n = x.dim()
+        calls = ["view(-1)", "reshape(-1)", "detach()", "view_as({})", "unsqueeze(0)", "squeeze()"]
+        calls += ["flatten()", "contiguous()", "expand(2, *{}.shape)", "unsqueeze(-1)", "data"]
+        if n:
+            d = self.random.randrange(n)
+            size = x.shape[d]
+            if size:
+                i = self.random.randrange(-size, size)
+                calls += [f"select({d}, {i})", f"narrow({d}, {i % size}, 1)"]
+                calls += [f"unfold({d}, {size}, 1)", f"narrow({d}, 0, {size})"]
+            calls += [f"transpose(0, {d})", "t()", "permute(*range({}.dim())[::-1])"]
+            calls += ["view(tuple({}.shape) + (1,))", f"flatten({d})", "movedim(0, -1)"]
+        if n >= 2:
+            calls += ["diagonal()", "view(3, -1)", "reshape(2, -1)", "mT", "as_strided((2,), (1,))"]
+        if self.random.random() < 0.3:
+            item = self.pick("0", "1:", "::2", "..., 0", "..., None", ":, 1:", "None", "-1", "...")
+            return f"{self.fresh()} = {name}[{item}]"
+        return f"{self.fresh()} = {name}.{self.random.choice(calls)}".replace("{}", name)
+
+    def several(self) -> str:
+        name, _ = self.register()
+        calls = ("unbind(0)[0]", "chunk(2)[-1]", "split(1)[0]", "unbind(-1)[-1]", "split(2, -1)[0]")
+        return f"{self.fresh()} = {name}.{self.pick(*calls)}"
+
+    def fresh_result(self) -> str:
+        name, x = self.register()
+        other, _ = self.register()
+        c = self.pick(*CONSTANTS)
+        forms = [f"{name} + {other}", f"{name} * {other}", f"{name} * {c}", f"{name}.clone()"]
+        forms += [f"{name}.sin()", f"{name}.tanh()", f"{name}.sum()", f"{name}.relu()"]
+        forms += [f"t.where({name} > 0.4, {name}, {other})", f"{name}.sigmoid()", f"-{name}"]
+        if x.dim():
+            forms += [f"{name}.sum(0)", f"{name}[[0, -1]]", f"{name}.sum(-1, keepdim=True)"]
+            forms += [f"t.cat([{name}, {other}])", f"t.stack([{name}, {other}])"]
+            forms += [f"{name}[{name} > 0.4]", f"{name}.flip(0)", f"{name}.softmax(-1)"]
+        return f"{self.fresh()} = {self.random.choice(forms)}"
+
+    def scalar_write(self) -> str:
+        name, _ = self.register()
+        c = self.pick(*CONSTANTS)
+        calls = [
+            f"mul_({c})",
+            f"add_({c})",
+            f"fill_({c})",
+            "zero_()",
+            "sin_()",
+            "tanh_()",
+            "neg_()",
+        ]
+        calls += [f"clamp_(-1, {c})", "relu_()", "sigmoid_()", f"masked_fill_({name} > 0.4, {c})"]
+        calls += ["exp_().clamp_(max=3)", "t_()", "unsqueeze_(0)", "squeeze_(0)", "abs_()"]
+        return f"{name}.{self.random.choice(calls)}"
+
+    def tensor_write(self) -> str:
+        (name, x), (other, y), (third, _) = self.register(), self.register(), self.register()
+        calls = [f"add_({other})", f"mul_({other})", f"copy_({other})", f"sub_({other}, alpha=2)"]
+        calls += [f"addcmul_({other}, {third})", f"lerp_({other}, 0.25)", f"copy_({other}.sum())"]
+        calls += [f"add_({other}.sum())", f"mul_({other}.detach())"]
+        if x.shape == y.shape:  # an `out` of another size would be resized, memory and all
+            calls.append(f"mul_(2), t.mul({other}, 2.0, out={name})")
+        return f"{name}.{self.random.choice(calls)}"
+
+    def assignment(self) -> str:
+        (name, x), (other, _) = self.register(), self.register()
+        value = self.pick(*CONSTANTS, other, f"{other}.sum()")
+        items = ["0", "1:", "...", ":, 0", "..., -1", "::2", "[0, 1]", f"{name} > 0.4", "[1], [0]"]
+        index = "t.tensor([0, 1, 0])"
+        calls = [
+            f"index_put_(({index},), t.tensor(0.75, dtype=t.float64), accumulate=True)",
+            f"index_fill_(0, t.tensor([0]), {self.pick(*CONSTANTS)})",
+            f"index_add_(0, {index}, {other}[[0, 1, 0]])",
+        ]
+        if x.dim() == 1:
+            calls.append(f"scatter_(0, {index}, {self.pick(*CONSTANTS)})")
+        if self.random.random() < 0.3:
+            return f"{name}.{self.random.choice(calls)}"
+        item = self.random.choice(items)
+        change = self.pick("=", "=", "=", "+=", "*=")
+        return f"{name}[{item}] {change} {value}"
+
+    def flag(self) -> str:
+        name, x = self.register()
+        calls = ["requires_grad_()", "detach_()"]
+        if not x._is_view():  # a hook on a view whose base was written can crash PyTorch itself
+            calls += ["register_hook(lambda g: g * 2)", "retain_grad()"]
+        return f"{name}.{self.random.choice(calls)}"
+
+    def reading(self) -> str:
+        return f"read({self.register()[0]})"
+
+    def backward(self) -> str:
+        retain = self.pick("retain_graph=True", "")
+        return f"{self.register()[0]}.sum().backward({retain})"
+
+
+# --- Runs ---
+
+
+@dataclass
+class Tally:
+    """What a run of programs has come to."""
+
+    programs: int = 0
+    lines: int = 0
+    errors: int = 0
+    failures: list[tuple[int, list[str], str]] = field(default_factory=list)
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.programs + other.programs,
+            self.lines + other.lines,
+            self.errors + other.errors,
+            self.failures + other.failures,
+        )
+
+
+def sow(first: int, count: int, *, length: int, stop: int, name: str | None = None) -> Tally:
+    """Run `count` programs from the seed `first` on; stop after `stop` failures."""
+    tally, library = Tally(), subject() if name is None else ORACLE
+    for seed in range(first, first + count):
+        gardener = Gardener(seed)
+        lines = gardener.grow(length)
+        tally += Tally(1, len(lines), gardener.failed)
+        if disagreement(lines, library):
+            smallest = reduce(lines, library)
+            tally.failures.append((seed, smallest, disagreement(smallest, library) or ""))
+            if len(tally.failures) >= stop:
+                break
+    return tally
+
+
+def show(tally: Tally) -> str:
+    """The failing programs, one of each kind, and the totals."""
+    kinds: Counter[str] = Counter()
+    text = []
+    for seed, lines, why in tally.failures:
+        kind = re.sub(r"r\d+|[-\d.]+", "#", why)[:120]
+        kinds[kind] += 1
+        if kinds[kind] == 1:
+            text.append("\n".join([f"# seed {seed}", *lines, f"# {why}", ""]))
+    text.append(
+        f"{tally.programs} programs, {tally.lines} lines ({tally.errors} ended in an error), "
+        f"{len(tally.failures)} programs failed in {len(kinds)} ways"
+    )
+    return "\n".join(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.views")
+    parser.add_argument("--programs", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--length", type=int, default=14, help="lines a program")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--stop", type=int, default=20, help="failures after which a job stops")
+    options = parser.parse_args(arguments)
+    share = -(-options.programs // options.jobs)
+    starts = range(options.seed, options.seed + options.programs, share)
+    more = {"length": options.length, "stop": options.stop}
+    if options.jobs == 1:
+        tally = sow(options.seed, options.programs, **more)
+    else:
+        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+            runs = [pool.apply_async(sow, (start, share), more) for start in starts]
+            tally = sum((r.get() for r in runs), Tally())
+    print(show(tally))
+    return int(bool(tally.failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
