@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import FREED_GRAPH, LEAF_IN_PLACE
 from .state import modes
-from .tape import Edge, Node, OutputInfo, current_node, edge_of
+from .tape import Described, Edge, Node, current_node, edge_of
 from .tensor import Tensor, alias, wrap
 
 
@@ -18,7 +18,7 @@ class FunctionNode(Node):
     """The node of a custom function; to `forward` and `backward` it is the context `ctx`."""
 
     def __init__(self, function: type[Function], edges: tuple[Edge | None, ...]):
-        super().__init__(function.__name__ + "Backward", edges, ())
+        super().__init__(function.__name__ + "Backward", edges, (), None)
         self.function = function
         self.needs_input_grad: tuple[bool, ...] = tuple(e is not None for e in edges)
         self.materialize_grads = True
@@ -27,7 +27,7 @@ class FunctionNode(Node):
         self.to_save: tuple[Tensor | None, ...] = ()
         self._kept: list[Any] = []
         self._freed = False
-        self._input_infos: tuple[OutputInfo | None, ...] = ()
+        self._input_infos: tuple[Described | None, ...] = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for `backward`; call it once, from `forward` or `setup_context`."""
@@ -103,8 +103,8 @@ class FunctionNode(Node):
         if gradient is None:
             if not self.materialize_grads:
                 return None
-            return wrap(np.zeros(info.shape, info.dtype), info.device)
-        return gradient if isinstance(gradient, Tensor) else wrap(gradient, info.device)
+            return wrap(np.zeros(info.shape, info.dtype), self.device)
+        return gradient if isinstance(gradient, Tensor) else wrap(gradient, self.device)
 
     def _leaving(self, gradient: Any, index: int, create_graph: bool) -> Any:
         if gradient is None:
@@ -126,7 +126,7 @@ class FunctionNode(Node):
         return gradient if create_graph else gradient._array()
 
 
-def fitted(gradient: Tensor, info: OutputInfo, label: str, index: int) -> Tensor:
+def fitted(gradient: Tensor, info: Described, label: str, index: int) -> Tensor:
     """A gradient in the shape and type of the input that it belongs to."""
     if gradient._dims() != tuple(info.shape):
         try:
@@ -162,12 +162,11 @@ class _Kept:
         if self.unpack_hook is not None:
             return self.unpack_hook(self.packed)
         if self.tensor._storage.version != self.version:
-            from .op import Saved
+            from .op import modified_message
 
-            edge = edge_of(self.tensor)
-            saved = Saved(self.tensor._array(), self.tensor._storage, edge, self.index)
-            saved.version = self.version
-            saved.array(node)
+            source = edge_of(self.tensor) if self.index < 0 else Edge(node, self.index)
+            value = self.tensor._array()
+            raise RuntimeError(modified_message(value, self.tensor._storage, self.version, source))
         if self.index < 0:
             return self.tensor
         tensor = alias(self.tensor)
@@ -275,8 +274,8 @@ class Function:
         return _finish(node, args, outputs, any(e is not None for e in edges))
 
 
-def _info(tensor: Tensor) -> OutputInfo:
-    return OutputInfo(tuple(tensor._dims()), tensor._dtype_numpy(), tensor.device)
+def _info(tensor: Tensor) -> Described:
+    return Described(tuple(tensor._dims()), tensor._dtype_numpy())
 
 
 def _finish(node: FunctionNode, args: Sequence[Any], outputs: Any, recording: bool) -> Any:
@@ -289,9 +288,9 @@ def _finish(node: FunctionNode, args: Sequence[Any], outputs: Any, recording: bo
             f"{type(outputs).__name__}"
         )
     node.outputs = tuple(
-        _info(o) if isinstance(o, Tensor) else OutputInfo((), np.dtype(np.float32), None)
-        for o in found
+        _info(o) if isinstance(o, Tensor) else Described((), np.dtype(np.float32)) for o in found
     )
+    node.device = next((t.device for t in (*found, *args) if isinstance(t, Tensor)), None)
     dirty = {id(t) for t in node.dirty_tensors}
     fixed = {id(t) for t in node.non_differentiable}
     inputs = {id(a) for a in args if isinstance(a, Tensor)}
@@ -304,11 +303,8 @@ def _finish(node: FunctionNode, args: Sequence[Any], outputs: Any, recording: bo
         if not isinstance(output, Tensor):
             results.append(output)
             continue
-        result = output
-        if id(output) in inputs and id(output) not in dirty:
-            result = alias(output)
-        elif recording and output._node is not None and id(output) not in dirty:
-            result = alias(output)
+        made_elsewhere = id(output) in inputs or (recording and output._node is not None)
+        result = alias(output) if made_elsewhere and id(output) not in dirty else output
         if recording and id(output) not in fixed and node.outputs[index].dtype.kind in "fcV":
             _attach(result, node, index, id(output) in dirty)
         results.append(result)
@@ -320,11 +316,11 @@ def _finish(node: FunctionNode, args: Sequence[Any], outputs: Any, recording: bo
 
 def _attach(result: Tensor, node: FunctionNode, index: int, written: bool) -> None:
     if written and result._base is not None:
-        from .op import _rebase
+        from .views import rebase
 
         value = alias(result)
         value._node, value._index = node, index
-        _rebase(result, value)
+        rebase(result, value)
         return
     result._node, result._index = node, index
     result._requires_grad = False
@@ -360,7 +356,9 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(output, Tensor):
                 output = alias(output)
                 edges = tuple(edge_of(a) for a in args if isinstance(a, Tensor))
-                output._node = _ErrorNode("NotDifferentiable", edges, (_info(output),))
+                output._node = _ErrorNode(
+                    "NotDifferentiable", edges, (_info(output),), output.device
+                )
             results.append(output)
         return tuple(results) if several else results[0]
 

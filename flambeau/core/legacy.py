@@ -1,15 +1,15 @@
-"""The old typed constructors (`FloatTensor`, `Tensor(2, 3)`) and type names (`torch.FloatTensor`)."""
+"""The old constructors (`FloatTensor`, `Tensor(2, 3)`) and type names (`torch.FloatTensor`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
+from ..size import Size
+from .data import host_array
 from .device import tensor_from_host
-from .state import modes
 from .tensor import Tensor, alias
 
 _NAMES = {
@@ -52,53 +52,41 @@ def legacy_tensor(cls: type, *args: Any, device: Any = None, **kwargs: Any) -> T
     """`Tensor(2, 3)` (uninitialised), `Tensor([[1, 2]])`, `Tensor()`: of the default dtype."""
     if kwargs:
         raise TypeError(f"new() received an invalid combination of arguments: {list(kwargs)}")
-    dtype = dtypes.get_default_dtype().numpy
-    if len(args) == 1 and isinstance(args[0], Tensor):
-        source = args[0]
-        if cls is Tensor and source._dtype_numpy() != dtype:
-            raise TypeError(
-                f"expected {scalar_type_name(dtype)} (got {scalar_type_name(source.dtype)})"
-            )
-        return alias(source, cls)
-    if (
-        len(args) == 1
-        and isinstance(args[0], (Sequence, np.ndarray))
-        and not isinstance(args[0], (str, tuple(()) and tuple))
-        and not type(args[0]).__name__ == "Size"
-    ):
-        from .data import host_array
-
-        values = host_array(args[0], dtypes.get_default_dtype())
-    else:
-        sizes = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
-        values = np.zeros(tuple(int(s) for s in sizes) if args else (0,), dtype)
-    made = tensor_from_host(values, device)
+    made = _constructed(dtypes.get_default_dtype(), args, device)
     return made if cls is Tensor else alias(made, cls)
+
+
+def _constructed(dtype: dtypes.dtype, args: tuple[Any, ...], device: Any) -> Tensor:
+    """A tensor from sizes, values, or another tensor, as the old constructors take them."""
+    first = args[0] if len(args) == 1 else None
+    if isinstance(first, Tensor):
+        if first.dtype is not dtype:
+            raise TypeError(
+                f"expected {scalar_type_name(dtype)} (got {scalar_type_name(first.dtype)})"
+            )
+        return alias(first)
+    if isinstance(first, (list, tuple, np.ndarray)) and not isinstance(first, Size):
+        return tensor_from_host(host_array(first, dtype), device)
+    sizes = first if isinstance(first, Size) else args if args else (0,)
+    return tensor_from_host(np.zeros([s.__index__() for s in sizes], dtype.numpy), device)
 
 
 class _TypedMeta(type):
     """`isinstance(x, torch.FloatTensor)` looks at the element type and the device."""
 
+    dtype: dtypes.dtype
+
     def __instancecheck__(cls, instance: Any) -> bool:
         return (
             isinstance(instance, Tensor)
             and instance.dtype is cls.dtype
-            and (instance.device.type == "cpu")
+            and instance.device.type == "cpu"
         )
 
 
 def _typed(name: str, dtype: dtypes.dtype) -> type:
     def construct(cls: type, *args: Any, device: Any = None) -> Tensor:
-        with_default = dtypes.get_default_dtype()
-        del with_default
-        if len(args) == 1 and isinstance(args[0], (list, np.ndarray)):
-            from .data import host_array
-
-            return tensor_from_host(host_array(args[0], dtype), device)
-        if len(args) == 1 and isinstance(args[0], Tensor):
-            return alias(args[0])
-        sizes = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
-        return tensor_from_host(np.zeros(tuple(sizes) if args else (0,), dtype.numpy), device)
+        return _constructed(dtype, args, device)
 
     return _TypedMeta(name, (), {"__new__": construct, "dtype": dtype, "__module__": "torch"})
 
@@ -114,4 +102,4 @@ IntTensor = _typed("IntTensor", dtypes.int32)
 LongTensor = _typed("LongTensor", dtypes.int64)
 BoolTensor = _typed("BoolTensor", dtypes.bool)
 
-__all__ = ["legacy_tensor", "modes", "scalar_type_name", "type_name"]
+__all__ = ["legacy_tensor", "scalar_type_name", "type_name"]

@@ -42,12 +42,11 @@ class Edge(NamedTuple):
     index: int
 
 
-class OutputInfo(NamedTuple):
-    """What a node knows of one of its outputs."""
+class Described(NamedTuple):
+    """Shape and element type of an array that is not kept."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
-    device: Any
 
 
 class Node:
@@ -55,36 +54,29 @@ class Node:
 
     Attributes:
         edges: for every input, where its gradient goes, or None.
-        outputs: shape, type and device of every output.
+        outputs: shape and type of every output.
+        device: where the outputs are.
         sequence: nodes are numbered in the order in which they were recorded.
         pre_hooks: per output, hooks on the gradient that arrives (tensor hooks).
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_metadata",
-        "edges",
-        "label",
-        "node_pre_hooks",
-        "origin",
-        "outputs",
-        "post_hooks",
-        "pre_hooks",
-        "retained",
-        "sequence",
-    )
+    pre_hooks: dict[int, OrderedDict[int, Callable[..., Any]]] | None = None
+    node_pre_hooks: OrderedDict[int, Callable[..., Any]] | None = None
+    post_hooks: OrderedDict[int, Callable[..., Any]] | None = None
+    retained: dict[int, weakref.ref[Tensor]] | None = None
+    origin: list[str] | None = None
+    _metadata: dict[Any, Any] | None = None
 
-    def __init__(self, label: str, edges: tuple[Edge | None, ...], outputs: tuple[OutputInfo, ...]):
+    def __init__(
+        self, label: str, edges: Sequence[Edge | None], outputs: Sequence[Any], device: Any
+    ):
         self.label = label
         self.edges = edges
         self.outputs = outputs
+        self.device = device
         self.sequence: float = next(_sequence)
-        self.pre_hooks: dict[int, OrderedDict[int, Callable[..., Any]]] | None = None
-        self.node_pre_hooks: OrderedDict[int, Callable[..., Any]] | None = None
-        self.post_hooks: OrderedDict[int, Callable[..., Any]] | None = None
-        self.retained: dict[int, weakref.ref[Tensor]] | None = None
-        self._metadata: dict[Any, Any] | None = None
-        self.origin = traceback.format_stack()[:-2] if modes.anomaly else None
+        if modes.anomaly:
+            self.origin = traceback.format_stack()[:-2]
 
     def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
         """The gradient for every edge from those of the outputs (arrays, or Tensors)."""
@@ -112,7 +104,7 @@ class Node:
     def _sequence_nr(self) -> int:
         return int(self.sequence) if self.sequence != IMMEDIATELY else 2**64 - 1
 
-    def _input_metadata(self) -> tuple[OutputInfo, ...]:
+    def _input_metadata(self) -> Sequence[Any]:
         return self.outputs
 
     def register_hook(self, hook: Callable[..., Any]) -> Any:
@@ -138,11 +130,9 @@ class Node:
 class AccumulateGrad(Node):
     """The node of a leaf: adds the gradient to `variable.grad`."""
 
-    __slots__ = ("variable",)
-
     def __init__(self, variable: Tensor):
-        info = OutputInfo(variable._dims(), variable._dtype_numpy(), variable.device)
-        super().__init__("AccumulateGrad", (), (info,))
+        info = Described(variable._dims(), variable._dtype_numpy())
+        super().__init__("AccumulateGrad", (), (info,), variable.device)
         self.sequence = IMMEDIATELY
         self.variable = variable
 
@@ -170,8 +160,12 @@ def accumulate(leaf: Tensor, gradient: Any) -> None:
         leaf._grad = wrap(gradient, leaf.device)
     elif old._node is not None or old._requires_grad:
         leaf._grad = old.detach() + wrap(gradient, leaf.device)  # type: ignore[operator]
+    elif not old._steps:
+        old._storage.write(_add.run(old._array(), gradient))
     else:
-        old._overwrite(_add.run(old._array(), gradient))  # type: ignore[attr-defined]
+        from .views import overwrite
+
+        overwrite(old, wrap(_add.run(old._array(), gradient), leaf.device))
 
 
 # Edges
@@ -181,7 +175,7 @@ def current_node(tensor: Tensor) -> Node | None:
     """`grad_fn`: the node that made the tensor, brought up to date if it is a view."""
     base = tensor._base
     if base is not None and base._writes != tensor._base_writes:
-        from .op import record_view
+        from .views import record_view
 
         tensor._base_writes = base._writes
         if base.requires_grad:
@@ -355,10 +349,10 @@ def _arrived(node: Node, gradients: list[Any]) -> list[Any]:
     if node.pre_hooks:
         for index, hooks in node.pre_hooks.items():
             if gradients[index] is not None:
-                gradients[index] = run_hooks(hooks, gradients[index], node.outputs[index].device)
+                gradients[index] = run_hooks(hooks, gradients[index], node.device)
     if node.node_pre_hooks:
         for hook in tuple(node.node_pre_hooks.values()):
-            tensors = tuple(_as_tensor(g, o) for g, o in zip(gradients, node.outputs, strict=True))
+            tensors = tuple(_as_tensor(g, node.device) for g in gradients)
             result = hook(tensors)
             if result is not None:
                 bare = not any(isinstance(g, Tensor) for g in gradients)
@@ -368,7 +362,7 @@ def _arrived(node: Node, gradients: list[Any]) -> list[Any]:
         for index, reference in node.retained.items():
             tensor = reference()
             if tensor is not None and gradients[index] is not None:
-                _retain(tensor, _as_tensor(gradients[index], node.outputs[index]))
+                _retain(tensor, _as_tensor(gradients[index], node.device))
     return gradients
 
 
@@ -386,10 +380,10 @@ def _through_leaf_hooks(node: Node, gradient: Any) -> Any:
     return gradient
 
 
-def _as_tensor(gradient: Any, info: OutputInfo) -> Tensor | None:
+def _as_tensor(gradient: Any, device: Any) -> Tensor | None:
     if gradient is None or isinstance(gradient, Tensor):
         return gradient
-    return wrap(gradient, info.device)
+    return wrap(gradient, device)
 
 
 def _visit(node: Node, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
@@ -414,9 +408,9 @@ def _visit(node: Node, gradients: list[Any], create_graph: bool) -> Sequence[Any
 
 def _after(node: Node, results: Sequence[Any], gradients: list[Any]) -> Sequence[Any]:
     bare = not any(isinstance(g, Tensor) for g in (*results, *gradients))
-    device = node.outputs[0].device if node.outputs else None
+    device = node.device
     inputs = tuple(r if r is None or isinstance(r, Tensor) else wrap(r, device) for r in results)
-    outputs = tuple(_as_tensor(g, o) for g, o in zip(gradients, node.outputs, strict=True))
+    outputs = tuple(_as_tensor(g, node.device) for g in gradients)
     assert node.post_hooks is not None
     for hook in tuple(node.post_hooks.values()):
         replaced = hook(inputs, outputs)
@@ -606,7 +600,8 @@ def grad(
         )
     if materialize_grads and allow_unused is False:
         raise ValueError(
-            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
         )
     if allow_unused is None:
         allow_unused = materialize_grads
@@ -671,7 +666,8 @@ def _batched(
                 materialize_grads=materialize_grads,
             )
         )
-    from .op import STACK, apply
+    from .op import apply
+    from .views import STACK
 
     columns = zip(*rows, strict=True)
     return tuple(None if c[0] is None else apply(STACK, c) for c in columns)  # type: ignore[misc]

@@ -16,9 +16,9 @@ from ..errors import NO_GRAD_ROOT
 from ..kernels import views as view_kernels
 from ..size import Size
 from .execute import ProgramCache
+from .layout import host_replay, layout
 from .state import modes
 from .storage import Storage
-from .views import host_replay, layout
 
 _replays = ProgramCache(view_kernels.replay, ("steps",))
 _hook_numbers = itertools.count()
@@ -73,7 +73,7 @@ class Tensor:
     __array_priority__ = 1000
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
-        from ..core.legacy import legacy_tensor
+        from .legacy import legacy_tensor
 
         return legacy_tensor(cls, *args, **kwargs)
 
@@ -200,7 +200,8 @@ class Tensor:
             )
         if value and self._inference and not modes.inference:
             raise RuntimeError(
-                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                "allowed."
             )
         if value and not (self.dtype.is_floating_point or self.dtype.is_complex):
             raise RuntimeError(
@@ -259,7 +260,8 @@ class Tensor:
             return
         if not isinstance(value, Tensor):
             raise TypeError(
-                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                "assigned grad expected to be a Tensor or None but got grad of type "
+                f"{type(value).__name__}"
             )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
@@ -270,11 +272,13 @@ class Tensor:
             )
         if value.dtype is not self.dtype:
             raise RuntimeError(
-                f"assigned grad has data of a different type: expected {self.type()} got {value.type()}"
+                f"assigned grad has data of a different type: expected {self.type()} got "
+                f"{value.type()}"
             )
         if value.device != self.device:
             raise RuntimeError(
-                f"assigned grad has data located on a different device: expected {self.device} got {value.device}"
+                f"assigned grad has data located on a different device: expected {self.device} got "
+                f"{value.device}"
             )
         self._grad = value
 
@@ -309,9 +313,12 @@ class Tensor:
         """Forget this tensor's history."""
         if self._base is not None and self._base is not self:
             raise RuntimeError(
-                "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) "
-                "for training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and "
-                "hence detach_() cannot be called on these gradients. To fix this error, please refer to the "
+                "Can't detach views in-place. Use detach() instead. If you are using "
+                "DistributedDataParallel (DDP) "
+                "for training, and gradient_as_bucket_view is set as True, gradients are views of "
+                "DDP buckets, and "
+                "hence detach_() cannot be called on these gradients. To fix this error, please "
+                "refer to the "
                 "Optimizer.zero_grad() function in torch/optim/optimizer.py as a solution."
             )
         self._node = None

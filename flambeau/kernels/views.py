@@ -327,6 +327,23 @@ def stack(*arrays):
     return lax.concatenate([lax.expand_dims(a, (0,)) for a in arrays], 0)
 
 
+def pieces(x, *, axis, sizes, keep):
+    """Consecutive pieces of `x` along `axis`; without that axis where `keep` is False."""
+    starts = np.cumsum((0, *sizes))
+    cut = [lax.slice_in_dim(x, int(s), int(s) + n, axis=axis) for s, n in zip(starts, sizes)]  # noqa: B905
+    return tuple(cut if keep else [lax.squeeze(c, (axis,)) for c in cut])
+
+
+def pieces_vjp(cts, inputs, outputs, needs, *, axis, sizes, keep):
+    """The pieces' gradients put together, zeros where none arrived."""
+    x = inputs[0]
+    parts = []
+    for ct, size in zip(cts, sizes, strict=True):
+        shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+        parts.append(lax.full(shape, 0, x.dtype) if ct is None else lax.reshape(ct, shape))
+    return (lax.concatenate(parts, axis),)
+
+
 def assign(target, value):
     """`value` broadcast and cast to `target`'s shape and type; what `copy_` stores."""
     return expand(cast(value, target.dtype), target.shape)

@@ -1,6 +1,16 @@
 """Floor 3: the functions of tensors, `torch.*` and `Tensor.*`."""
 
-from . import convert, views, copying, subscript, pointwise, operators  # noqa: F401, I001
+from . import (  # noqa: F401, I001
+    convert,
+    views,
+    copying,
+    creation,
+    filling,
+    ranges,
+    subscript,
+    pointwise,
+    operators,
+)
 from .registry import FUNCTIONS
 
 operators.attach()

@@ -10,8 +10,9 @@ from jax import lax
 
 from .. import dtypes, formats
 from ..core.device import resolve
+from ..core.execute import Op
 from ..core.legacy import type_name
-from ..core.op import Op, apply
+from ..core.op import apply
 from ..core.tensor import Tensor, wrap
 from ..devices import device as Device
 from .registry import declare
@@ -19,7 +20,7 @@ from .transfer import transfer
 
 
 def _convert(x: Any, *, dtype: np.dtype) -> Any:
-    """`x` as `dtype`. Floats become integers by truncation; complex numbers lose the imaginary part."""
+    """`x` as `dtype`: floats are truncated to integers, complex numbers lose the imaginary part."""
     if x.dtype.kind == "c" and dtype.kind != "c":
         x = lax.real(x)
     if dtype == np.bool_:

@@ -12,9 +12,11 @@ from jax import lax
 
 from .. import dtypes
 from ..core.device import resolve
-from ..core.op import Op, apply, check_writable, overwrite
+from ..core.execute import Op
+from ..core.op import apply
 from ..core.state import modes
 from ..core.tensor import Tensor, alias, wrap
+from ..core.views import check_writable, overwrite
 from ..errors import broadcast_shapes
 from ..kernels import views as kernels
 from ..kernels.common import cast, expand
@@ -152,7 +154,8 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
                 "tensor to host memory first."
             )
         raise TypeError(
-            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the "
+            f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy "
+            "the "
             "tensor to host memory first."
         )
     if self.dtype is dtypes.bfloat16:
@@ -166,7 +169,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     if flat.size == 0:
         return np.zeros(self._dims(), self._dtype_numpy())
     if storage.strides is not None:
-        from ..core.views import host_replay
+        from ..core.layout import host_replay
 
         seen = host_replay(array, self._steps, self._offsets)
         if seen is None:

@@ -9,7 +9,8 @@ import numpy as np
 from jax import lax
 
 from .. import dtypes
-from ..core.op import Op, apply
+from ..core.execute import Op
+from ..core.op import apply
 from ..core.tensor import Tensor, wrap
 from ..dtypes import BY_NUMPY, RESULT
 from ..kernels import pointwise as kernels
@@ -118,7 +119,7 @@ def define_unary(
             if refuse and found.kind == "c" and "complex" in refuse:
                 _refuse(name, input)
             return apply(op, (input,), (None,))
-        if refuse and (found == _BOOL and "bool" in refuse or "integer" in refuse):
+        if refuse and ((found == _BOOL and "bool" in refuse) or "integer" in refuse):
             _refuse(name, input)
         return apply(op, (input,), (dtypes.get_default_dtype().numpy if floating else None,))
 

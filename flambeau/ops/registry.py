@@ -10,9 +10,10 @@ from typing import Any
 
 from .. import dtypes
 from ..core.legacy import scalar_type_name
-from ..core.op import apply, check_writable, overwrite
+from ..core.op import apply
 from ..core.state import modes
 from ..core.tensor import Tensor
+from ..core.views import check_writable, overwrite
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def store_out(
         for target, value in zip(targets, values, strict=True):
             check_castable(value.dtype, target.dtype)
         for target, value in zip(targets, values, strict=True):
-            _fit(target, value._dims())
+            fit(target, value._dims())
             overwrite(target, cast(value, target.dtype))
     finally:
         modes.grad = previous
@@ -162,7 +163,7 @@ def store_out(
     return type(result)(targets) if type(result) is not tuple else targets
 
 
-def _fit(target: Tensor, shape: tuple[int, ...]) -> None:
+def fit(target: Tensor, shape: tuple[int, ...]) -> None:
     """Give an `out=` tensor the result's shape, with PyTorch's warning unless it was empty."""
     if target._dims() == shape:
         return

@@ -1,4 +1,4 @@
-"""Named results of functions that return several tensors: `torch.return_types.max(values, indices)`."""
+"""Named results of functions that return several tensors, as `torch.return_types.max`."""
 
 from __future__ import annotations
 

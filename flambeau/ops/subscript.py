@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.op import check_writable, overwrite, view
 from ..core.tensor import Tensor, wrap
+from ..core.views import check_writable, overwrite, view
 from .copying import filled_like, fitted_value
 from .registry import check_castable
 from .views import reshape_to

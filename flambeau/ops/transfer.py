@@ -7,15 +7,13 @@ from typing import Any
 
 from ..core.device import move
 from ..core.state import modes
-from ..core.tape import Node, OutputInfo, edge_of
+from ..core.tape import Described, Node, edge_of
 from ..core.tensor import Tensor, wrap
 from ..devices import device as Device
 
 
 class TransferNode(Node):
     """The gradient of a copy to another device is its copy back."""
-
-    __slots__ = ("source",)
 
     source: Device
 
@@ -33,8 +31,8 @@ def transfer(x: Tensor, device: Device) -> Tensor:
     result = wrap(move(x._array(), device), device)
     edge = edge_of(x) if modes.grad else None
     if edge is not None:
-        info = OutputInfo(x._dims(), x._dtype_numpy(), device)
-        node = TransferNode("ToCopyBackward0", (edge,), (info,))
+        info = Described(x._dims(), x._dtype_numpy())
+        node = TransferNode("ToCopyBackward0", (edge,), (info,), device)
         node.source = x.device
         result._node = node
     return result

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes, formats
-from ..core.op import Op, apply, check_writable, view
+from ..core.execute import Op
+from ..core.layout import expanded_shape, inferred_shape, is_contiguous, reshaped_strides
+from ..core.op import apply
 from ..core.tape import edge_of
 from ..core.tensor import Tensor
-from ..core.views import expanded_shape, inferred_shape, is_contiguous, reshaped_strides
+from ..core.views import check_writable, view, view_pieces
 from ..errors import dimension
 from ..kernels import views as kernels
 from ..kernels.views import row_major
@@ -29,9 +30,8 @@ CLONE = Op(_clone, name="Clone")
 
 def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     """`f(2, 3)`, `f((2, 3))` and `f(Size)` alike, as a tuple of ints."""
-    if len(sizes) == 1 and not isinstance(sizes[0], int) and hasattr(sizes[0], "__iter__"):
-        if not (isinstance(sizes[0], Tensor) and not sizes[0]._dims()):
-            sizes = tuple(sizes[0])
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
     return tuple([s if type(s) is int else s.__index__() for s in sizes])
 
 
@@ -96,10 +96,11 @@ def clone(input: Tensor, *, memory_format: Any = formats.preserve_format) -> Ten
         if strides is None:
             ndim = 4 if memory_format is formats.channels_last else 5
             raise RuntimeError(
-                f"required rank {ndim} tensor to use channels_last{'_3d' if ndim == 5 else ''} format"
+                f"required rank {ndim} tensor to use channels_last{'_3d' if ndim == 5 else ''} "
+                "format"
             )
     elif memory_format is formats.preserve_format and not input._is_plain():
-        from ..core.views import propagated_strides
+        from ..core.layout import propagated_strides
 
         shape = tuple(input._dims())
         if shape:
@@ -149,16 +150,19 @@ def _view_dtype(x: Tensor, dtype: dtypes.dtype) -> Tensor:
     if new.itemsize != old.itemsize:
         if not shape:
             raise RuntimeError(
-                f"self.dim() cannot be 0 to view {_short(x.dtype)} as {_short(dtype)} (different element sizes)"
+                f"self.dim() cannot be 0 to view {_short(x.dtype)} as {_short(dtype)} (different "
+                "element sizes)"
             )
         if strides[-1] != 1:
             raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {_short(x.dtype)} as {_short(dtype)} (different element sizes), but got {strides[-1]}"
+                f"self.stride(-1) must be 1 to view {_short(x.dtype)} as {_short(dtype)} "
+                f"(different element sizes), but got {strides[-1]}"
             )
         if new.itemsize > old.itemsize and shape[-1] % (new.itemsize // old.itemsize):
             ratio = new.itemsize // old.itemsize
             raise RuntimeError(
-                f"self.size(-1) must be divisible by {ratio} to view {_short(x.dtype)} as {_short(dtype)} "
+                f"self.size(-1) must be divisible by {ratio} to view {_short(x.dtype)} as "
+                f"{_short(dtype)} "
                 f"(different element sizes), but got {shape[-1]}"
             )
     return view(x, "ViewBackward0", (("bitcast", new),))
@@ -306,7 +310,8 @@ def adjoint(input: Tensor) -> Tensor:
     """The conjugate transpose of the last two axes."""
     if input.dim() < 2:
         raise RuntimeError(
-            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.dim()}-D tensor."
+            "tensor.adjoint() is only supported on matrices or batches of matrices. Got "
+            f"{input.dim()}-D tensor."
         )
     return conj(transpose(input, -2, -1))
 
@@ -457,7 +462,8 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     if 0 not in sizes and (reach > count or start < 0):
         itemsize = storage.array.dtype.itemsize
         raise RuntimeError(
-            f"setStorage: sizes {list(sizes)}, strides {list(strides)}, storage offset {start}, and "
+            f"setStorage: sizes {list(sizes)}, strides {list(strides)}, storage offset {start}, "
+            "and "
             f"itemsize {itemsize} requiring a storage size of {reach * itemsize} are out of bounds "
             f"for storage of size {count * itemsize}"
         )
@@ -478,15 +484,11 @@ def _whole(x: Tensor) -> Tensor:
     raise NotImplementedError("flambeau.as_strided of a detached part of a storage")
 
 
-def split_sizes(x: Tensor, sizes: Sequence[int], axis: int) -> tuple[Tensor, ...]:
+def split_sizes(
+    x: Tensor, sizes: Sequence[int], axis: int, label: str = "SplitBackward0"
+) -> tuple[Tensor, ...]:
     """Consecutive pieces of the given sizes along `axis`."""
-    starts = itertools.accumulate(sizes, initial=0)
-    return tuple(
-        [
-            view(x, "SplitBackward0", (("slice", axis, n, 1),), (start,), "multi")
-            for n, start in zip(sizes, starts, strict=False)
-        ]
-    )
+    return tuple(view_pieces(x, label, axis, sizes, True))
 
 
 @declare()
@@ -504,7 +506,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     if size == 0:
         if shape[at]:
             raise RuntimeError(
-                f"split_size can only be 0 if dimension size is 0, but got dimension size of {shape[at]}"
+                "split_size can only be 0 if dimension size is 0, but got dimension size of "
+                f"{shape[at]}"
             )
         return split_sizes(tensor, (0,), at)
     whole, rest = divmod(shape[at], size)
@@ -530,11 +533,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
             f"split_with_sizes expects split_sizes to sum exactly to {shape[at]} (input tensor's "
             f"size at dimension {at}), but got split_sizes={list(sizes)}"
         )
-    return _pieces(input, sizes, at)
-
-
-def _pieces(x: Tensor, sizes: tuple[int, ...], at: int) -> tuple[Tensor, ...]:
-    return split_sizes(x, sizes, at)
+    return split_sizes(input, sizes, at, "SplitWithSizesBackward0")
 
 
 @declare()
@@ -559,8 +558,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not shape:
         raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
     at = dimension(dim, len(shape), scalar_ok=False)
-    step = (("select", at),)
-    return tuple([view(input, "UnbindBackward0", step, (i,), "multi") for i in range(shape[at])])
+    return tuple(view_pieces(input, "UnbindBackward0", at, (1,) * shape[at], False))
 
 
 @declare()
@@ -597,7 +595,8 @@ def view_as_complex(input: Tensor) -> Tensor:
     shape = input._dims()
     if input.dtype.is_complex or not input.dtype.is_floating_point:
         raise RuntimeError(
-            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {_short(input.dtype)}"
+            "view_as_complex is only supported for half, float and double tensors, but got a "
+            f"tensor of scalar type: {_short(input.dtype)}"
         )
     if not shape:
         raise RuntimeError("Input tensor must have one or more dimensions")
@@ -617,19 +616,21 @@ def _matrix_transpose(self: Tensor) -> Tensor:
     """The last two axes exchanged."""
     if self.dim() < 2:
         raise RuntimeError(
-            f"tensor.mT is only supported on matrices or batches of matrices. Got {self.dim()}-D tensor."
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {self.dim()}-D "
+            "tensor."
         )
     return transpose(self, -2, -1)
 
 
 def _hermitian(self: Tensor) -> Tensor:
     """The conjugate transpose of a matrix."""
-    if self.dim() not in (0, 2):
+    ndim = self.dim()
+    if ndim not in (0, 2):
+        hint = " For batches of matrices, consider using tensor.mH" if ndim > 2 else ""
         raise RuntimeError(
-            "tensor.H is only supported on matrices (2-D tensors). Got "
-            f"{self.dim()}-D tensor.{' For batches of matrices, consider using tensor.mH' if self.dim() > 2 else ''}"
+            f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor.{hint}"
         )
-    return self if not self.dim() else adjoint(self)
+    return adjoint(self) if ndim else self
 
 
 Tensor.T = property(_reversed_axes)  # type: ignore[attr-defined]

@@ -1,0 +1,222 @@
+"""The derivative of a program: what it reads, and the kernel that computes it.
+
+It is made once for a program and kept. Its kernel is the op's own formula (`vjp`), or `jax.vjp` of
+the op's kernel, which recomputes what it needs from the inputs inside one compiled program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax.interpreters import partial_eval
+
+from .execute import Op, Program
+
+# Note [What a node saves]
+# Tracing the derivative and removing dead code tells which inputs and outputs it reads. Only those
+# are saved; of the others shape and type are enough. This is also what decides whether a write in
+# place makes the backward pass raise, so it is checked against PyTorch's saved tensors by a test.
+
+
+class Derivative:
+    """The derivative of one program with respect to one choice of inputs.
+
+    Attributes:
+        saved_inputs, saved_outputs: positions of what it reads.
+        described_inputs: positions of the arrays of which shape and type are enough.
+    """
+
+    __slots__ = (
+        "described_inputs",
+        "fallback",
+        "formula",
+        "label",
+        "needs",
+        "ops",
+        "saved_inputs",
+        "saved_outputs",
+    )
+
+    def __init__(
+        self,
+        op: Op,
+        program: Program,
+        static: tuple[Any, ...],
+        needs: tuple[bool, ...],
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        visible: int,
+    ):
+        names = op.programs.names
+        self.needs = needs
+        self.label = op.label
+        self.fallback: Callable[..., Any] | None = None
+        automatic = _automatic(program.call)
+        if op.vjp is None:
+            self.formula = automatic
+        else:
+            own, bound = op.vjp, dict(zip(names, static, strict=True))
+
+            def formula(cts: Any, inputs: Any, outputs: Any, needs: Any) -> Any:
+                return own(cts, inputs, outputs, needs, **bound)
+
+            self.formula = formula
+            if op.forward is not None:
+                self.fallback = automatic
+        used_inputs, used_outputs = self._reads(self.formula, inputs, outputs, visible)
+        if self.fallback is not None:
+            used_inputs |= self._reads(self.fallback, inputs, outputs[:visible], visible)[0]
+        self.saved_inputs = tuple(
+            i
+            for i, x in enumerate(inputs)
+            if x is not None and (i in used_inputs or not hasattr(x, "shape"))
+        )
+        self.described_inputs = tuple(
+            i for i, x in enumerate(inputs) if x is not None and i not in self.saved_inputs
+        )
+        self.saved_outputs = tuple(sorted(used_outputs))
+        self.ops: dict[Any, Op] = {}
+
+    def _reads(
+        self,
+        formula: Callable[..., Any],
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        visible: int,
+    ) -> tuple[set[int], set[int]]:
+        """Positions of the inputs and outputs that the formula's result depends on."""
+        ins = [i for i, x in enumerate(inputs) if x is not None]
+        outs = list(range(len(outputs)))
+
+        def flat(*args: Any) -> Any:
+            given: list[Any] = [None] * len(inputs)
+            for i, a in zip(ins, args, strict=False):
+                given[i] = a
+            made = args[len(ins) : len(ins) + len(outs)]
+            cts = args[len(ins) + len(outs) :]
+            return _wanted(formula(tuple(cts), tuple(given), tuple(made), self.needs), self.needs)
+
+        shapes = [_abstract(inputs[i]) for i in ins] + [_abstract(x) for x in outputs]
+        shapes += [_abstract(x) for x in outputs[:visible]]
+        jaxpr = jax.make_jaxpr(flat)(*shapes).jaxpr
+        _, used = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+        made = {j for j in outs if used[len(ins) + j]}
+        return {i for at, i in enumerate(ins) if used[at]}, made
+
+    def op(self, described: tuple[Any, ...], cts: tuple[bool, ...], recompute: bool = False) -> Op:
+        """The derivative as an operation over (saved inputs, saved outputs, gradients).
+
+        Args:
+            described: shape and type of each input that is not saved.
+            cts: which outputs have a gradient.
+            recompute: use JAX's derivative of the kernel (for derivatives of higher order).
+        """
+        key = (described, cts, recompute)
+        op = self.ops.get(key)
+        if op is None:
+            if len(self.ops) > 512:
+                self.ops.clear()
+            op = self.ops[key] = Op(self._kernel(described, cts, recompute), name=self.label)
+        return op
+
+    def _kernel(self, described: tuple[Any, ...], cts: tuple[bool, ...], recompute: bool) -> Any:
+        saved_inputs = self.saved_inputs
+        saved_outputs = () if recompute else self.saved_outputs
+        formula = self.fallback if recompute and self.fallback is not None else self.formula
+        needs = self.needs
+        positions = self.described_inputs
+        n_in, n_out = len(saved_inputs), len(saved_outputs)
+
+        def backward(*args: Any) -> Any:
+            outputs = _Outputs(dict(zip(saved_outputs, args[n_in : n_in + n_out], strict=True)))
+            arrived = iter(args[n_in + n_out :])
+            gradients = tuple(next(arrived) if present else None for present in cts)
+
+            def with_unread(*unread: Any) -> Any:
+                inputs: list[Any] = [None] * len(needs)
+                for i, x in (
+                    *zip(saved_inputs, args, strict=False),
+                    *zip(positions, unread, strict=True),
+                ):
+                    inputs[i] = x
+                return _wanted(formula(gradients, tuple(inputs), outputs, needs), needs)
+
+            placeholders = [lax.full(d.shape, 0, d.dtype) for d in described]
+            if placeholders:
+                _check_unread(with_unread, placeholders)
+            return with_unread(*placeholders)
+
+        return backward
+
+
+def _check_unread(function: Callable[..., Any], placeholders: list[Any]) -> None:
+    """Make sure that the derivative, at these shapes too, reads only what was saved."""
+    jaxpr = jax.make_jaxpr(function)(*placeholders).jaxpr
+    _, used = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+    if any(used):
+        raise AssertionError("a derivative reads an input that was not saved")
+
+
+class _Outputs:
+    """The saved outputs by position; asking for another one is a bug in the formula."""
+
+    def __init__(self, saved: dict[int, Any]):
+        self.saved = saved
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.saved[index]
+
+    def __iter__(self) -> Any:
+        return (self.saved.get(i) for i in range(max(self.saved, default=-1) + 1))
+
+
+def _wanted(gradients: Sequence[Any], needs: Sequence[bool]) -> tuple[Any, ...]:
+    return tuple(g for g, needed in zip(gradients, needs, strict=True) if needed)
+
+
+def _abstract(x: Any) -> Any:
+    return x if not hasattr(x, "shape") else jax.ShapeDtypeStruct(x.shape, x.dtype)
+
+
+def _automatic(call: Callable[..., Any]) -> Callable[..., Any]:
+    """JAX's derivative of a kernel, in PyTorch's convention for complex numbers.
+
+    JAX multiplies by the derivative, PyTorch by its conjugate, hence the conjugations.
+    """
+
+    def formula(cts: Any, inputs: Any, outputs: Any, needs: Any) -> Any:
+        wanted = [i for i, needed in enumerate(needs) if needed]
+
+        def partial_call(*chosen: Any) -> Any:
+            full = list(inputs)
+            for i, x in zip(wanted, chosen, strict=True):
+                full[i] = x
+            return call(*full)
+
+        out, pull = jax.vjp(partial_call, *(inputs[i] for i in wanted))
+        several = isinstance(out, (tuple, list))
+        parts = list(out) if several else [out]
+        given = [_cotangent(o, c) for o, c in zip(parts, cts, strict=False)]
+        grads = pull(type(out)(given) if several else given[0])
+        result: list[Any] = [None] * len(needs)
+        for i, g in zip(wanted, grads, strict=True):
+            result[i] = lax.conj(g) if _is_complex(g) else g
+        return tuple(result)
+
+    return formula
+
+
+def _cotangent(output: Any, gradient: Any) -> Any:
+    if not jax.numpy.issubdtype(output.dtype, np.inexact):
+        return np.zeros(output.shape, jax.dtypes.float0)
+    if gradient is None:
+        return lax.full_like(output, 0)
+    return lax.conj(gradient) if _is_complex(gradient) else gradient
+
+
+def _is_complex(x: Any) -> bool:
+    return x.dtype.kind == "c"

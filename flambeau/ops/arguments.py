@@ -1,0 +1,124 @@
+"""What many tensor functions do with their arguments: NumPy's names, axes, values on the host."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import dtypes
+from ..core.legacy import scalar_type_name
+from ..core.tensor import Tensor
+from ..errors import dimension
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"}
+
+
+def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function take `axis`, `keepdims` and `x` for `dim`, `keepdim` and `input`; a first
+    parameter `input` must be a tensor."""
+    takes_tensor = function.__code__.co_varnames[0] == "input"
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if takes_tensor and args and not isinstance(args[0], Tensor):
+            check_tensor(function.__name__, args[0])
+        if kwargs:
+            for name in _NUMPY_NAMES.keys() & kwargs.keys():
+                kwargs[_NUMPY_NAMES[name]] = kwargs.pop(name)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def invalid_arguments(function: str, *given: Any) -> TypeError:
+    """The error for arguments that no overload of a function takes."""
+    kinds = ", ".join(type(g).__name__ for g in given)
+    return TypeError(f"{function}() received an invalid combination of arguments - got ({kinds})")
+
+
+def check_tensor(function: str, value: Any, name: str = "input", position: int = 1) -> None:
+    """Raise TypeError where an argument is not a tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{function}(): argument '{name}' (position {position}) must be Tensor, not "
+            f"{type(value).__name__}"
+        )
+
+
+def check_tensors(function: str, tensors: Any) -> tuple[Tensor, ...]:
+    """A sequence of tensors as a tuple."""
+    if isinstance(tensors, Tensor):
+        raise TypeError(
+            f"{function}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor"
+        )
+    found = tuple(tensors)
+    for at, t in enumerate(found):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"expected Tensor as element {at} in argument 0, but got {type(t).__name__}"
+            )
+    return found
+
+
+def axes_of(function: str, dim: Any, ndim: int) -> tuple[int, ...]:
+    """The axes that `dim` names, none negative; all of them for None and for no axes at all.
+
+    A 0-d tensor has none, but takes 0 and -1.
+    """
+    if type(dim) is int:
+        axis = dimension(dim, ndim)
+        return (axis,) if ndim else ()
+    if dim is None:
+        return tuple(range(ndim))
+    if isinstance(dim, (float, str, bool)):
+        raise invalid_arguments(function, dim)
+    axes = tuple([dimension(d, ndim) for d in integers(function, dim)])
+    if not axes:
+        return tuple(range(ndim))
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
+    return tuple(sorted(axes)) if ndim else ()
+
+
+def integers(function: str, values: Any) -> tuple[int, ...]:
+    """One integer or a sequence of them as a tuple of ints."""
+    try:
+        if hasattr(values, "__index__"):
+            return (operator.index(values),)
+        return tuple([operator.index(v) for v in values])
+    except TypeError:
+        raise invalid_arguments(function, values) from None
+
+
+def integer(function: str, value: Any, name: str = "dim", position: int = 1) -> int:
+    """An integer argument as an int."""
+    if type(value) is int:
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(
+            f"{function}(): argument '{name}' (position {position}) must be int, not "
+            f"{type(value).__name__}"
+        )
+    return operator.index(value)
+
+
+def known(x: Tensor) -> np.ndarray | None:
+    """The value of a tensor where it can be read at once: on the CPU, outside a compiled function.
+
+    Used for checks of indices: elsewhere an index out of range is not noticed.
+    """
+    storage = x._storage
+    if storage.device.type != "cpu" or isinstance(storage.array, jax.core.Tracer):
+        return None
+    return x._host()
+
+
+def not_implemented_for(kernel: str, dtype: dtypes.dtype) -> NotImplementedError:
+    """The error for an element type that a function does not take."""
+    return NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_type_name(dtype)}'")
