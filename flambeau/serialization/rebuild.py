@@ -250,6 +250,10 @@ def _encode(text: Any, encoding: Any) -> bytes:
     return text.encode("latin1")
 
 
+def _empty_bytes() -> bytes:
+    return b""
+
+
 def _bytearray(data: Any = b"", encoding: Any = None) -> bytearray:
     if type(data) is str and encoding == "latin-1":
         data = data.encode("latin1")
@@ -290,5 +294,6 @@ _FUNCTIONS: dict[Global, Callable[..., Any]] = {
 }
 for _module in ("__builtin__", "builtins"):
     _FUNCTIONS[Global(_module, "set")] = _set
+    _FUNCTIONS[Global(_module, "bytes")] = _empty_bytes
     _FUNCTIONS[Global(_module, "bytearray")] = _bytearray
     _FUNCTIONS[Global(_module, "complex")] = _complex
