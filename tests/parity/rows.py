@@ -145,6 +145,7 @@ NO_STRIDES = "strides"
 NO_IN_PLACE = "in place"
 NO_OUT = "out"
 NO_METHOD = "method"
+NO_FUNCTION = "function"
 
 
 def table(
@@ -206,7 +207,7 @@ def apply_method(row: Row, library: Library) -> Any:
 
 def apply_gradient(row: Row, library: Library) -> Any:
     built = Arguments(row, library, requires_grad=True)
-    if is_function(row.name):
+    if is_function(row.name) and NO_FUNCTION not in row.options:
         result = library.resolve(row.name)(*built.args, **built.kwargs)
     else:
         method = getattr(built.args[0], row.name)
@@ -250,9 +251,8 @@ def apply_out(row: Row, library: Library, dtypes: list[str], single: bool) -> An
 
 def is_function(name: str) -> bool:
     """Whether PyTorch has `name` as a function, not only as a method."""
-    if "." not in name:
-        return callable(getattr(torch, name, None))
-    return callable(ORACLE.resolve(name))
+    found = ORACLE.resolve(name) if "." in name else getattr(torch, name, None)
+    return callable(found) and not isinstance(found, type)
 
 
 def programs(row: Row) -> Iterator[tuple[str, Callable[[Library], Any]]]:
@@ -263,7 +263,7 @@ def programs(row: Row) -> Iterator[tuple[str, Callable[[Library], Any]]]:
     function = is_function(row.name) and not row.name.endswith("_")
     method = has_target and hasattr(torch.Tensor, row.name) and not row.name.endswith("_")
     assert function or method or hasattr(torch.Tensor, twin), f"PyTorch has no {row.name}"
-    if function:
+    if function and NO_FUNCTION not in row.options:
         yield "function", lambda library: apply_function(row, library)
     if method and NO_METHOD not in row.options:
         yield "method", lambda library: apply_method(row, library)

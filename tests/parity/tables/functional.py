@@ -1,0 +1,160 @@
+"""The functions of neural networks that live in the top namespace."""
+
+from tests.parity.rows import NO_GRADIENT, NO_STRIDES, C, P, S, V, call, table
+
+LABELS = V([1, -1, 1], "int64")
+LAYOUT = {"without": (NO_STRIDES,), "because": "memory format of the oracle's back end"}
+
+ROWS = [
+    *table(
+        "conv1d",
+        call(S(2, 3, 8), S(4, 3, 3), S(4)),
+        call(S(2, 3, 8), S(4, 3, 3), None, 2, 1),
+        call(S(3, 8), S(4, 3, 2)),
+        call(S(1, 4, 8), S(4, 2, 3), None, 1, 0, 2, 2),
+        call(S(1, 3, 8), S(4, 3, 3), None, 1, "same"),
+        call(S(1, 2, 8), S(4, 3, 3)),
+        call(S(2, 3, 2), S(4, 3, 3)),
+    ),
+    *table(
+        "conv2d",
+        call(S(2, 3, 6, 6), S(4, 3, 3, 3), S(4)),
+        call(S(1, 3, 6, 5), S(2, 3, 2, 3), None, (2, 1), (1, 0)),
+        call(S(1, 4, 6, 6), S(4, 1, 3, 3), S(4), 1, 1, 1, 4),
+        call(S(1, 2, 7, 7), S(2, 2, 3, 3), None, 1, 2, 2),
+        call(S(3, 6, 6), S(4, 3, 3, 3)),
+        call(S(1, 3, 6, 6), S(4, 3, 1, 1)),
+        call(S(1, 2, 5, 5), S(2, 2, 2, 2), None, 1, "same"),
+        call(S(1, 2, 6, 6), S(4, 3, 3, 3)),
+        call(S(1, 3, 6, 6), S(4, 3, 3)),
+        call(S(1, 3, 6, 6), S(4, 3, 3, 3), S(5)),
+        call(S(1, 3, 6, 6), S(4, 3, 3, 3, dtype="float64")),
+        call(S(1, 3, 6, 6), S(4, 3, 3, 3), None, 0),
+        **LAYOUT,
+    ),
+    *table(
+        "conv3d",
+        call(S(1, 2, 4, 4, 4), S(3, 2, 2, 2, 2), S(3)),
+        call(S(1, 2, 4, 4, 4), S(2, 1, 3, 3, 3), None, 2, 1, 1, 2),
+        **LAYOUT,
+    ),
+    *table(
+        "conv_transpose1d",
+        call(S(2, 3, 5), S(3, 4, 3), S(4)),
+        call(S(1, 4, 5), S(4, 2, 3), None, 2, 1, 1, 2),
+    ),
+    *table(
+        "conv_transpose2d",
+        call(S(1, 3, 4, 4), S(3, 2, 3, 3), S(2)),
+        call(S(1, 2, 3, 3), S(2, 2, 3, 3), None, 2, 1, 1),
+        **LAYOUT,
+    ),
+    *table("conv_transpose3d", call(S(1, 2, 3, 3, 3), S(2, 2, 2, 2, 2)), **LAYOUT),
+    *table(
+        "avg_pool1d",
+        call(S(2, 3, 8), 2),
+        call(S(2, 3, 8), 3, 2, 1),
+        call(S(3, 8), 3, 1, 1, False, False),
+    ),
+    *table(
+        "max_pool1d",
+        call(S(2, 3, 8), 2),
+        call(S(3, 8), 3, 2, 1),
+        call(S(2, 3, 8), 2, 1, 0, 2, True),
+    ),
+    *table(
+        "max_pool2d",
+        call(S(1, 2, 6, 6), 2),
+        call(S(1, 2, 5, 5), 3, 2, 1),
+        call(S(2, 5, 5), 3),
+        call(S(1, 2, 4, 4), 2, 1, 2),
+    ),
+    *table("max_pool3d", call(S(1, 2, 4, 4, 4), 2), call(S(1, 1, 4, 4, 4), 3, 1, 1)),
+    *table("adaptive_avg_pool1d", call(S(2, 3, 7), 3), call(S(3, 8), 4), call(S(2, 3, 4), 5)),
+    *table("adaptive_max_pool1d", call(S(2, 3, 7), 3), call(S(3, 8), 4)),
+    *table(
+        "batch_norm",
+        call(S(4, 3), P(3), S(3), S(3), P(3), True, 0.1, 1e-5, False),
+        call(S(4, 3, 2), None, None, S(3), P(3), False, 0.1, 1e-5, False),
+        call(S(4, 3), None, None, None, None, True, 0.1, 1e-5, False),
+    ),
+    *table("instance_norm", call(S(2, 3, 5), P(3), S(3), None, None, True, 0.1, 1e-5, False)),
+    *table(
+        "layer_norm",
+        call(S(2, 3, 4), (4,)),
+        call(S(2, 3, 4), (3, 4), S(3, 4), S(3, 4)),
+        call(S(2, 3), (4,)),
+        call(S(2, 3), [3], P(3), None, 1e-3),
+    ),
+    *table("group_norm", call(S(2, 4, 3), 2), call(S(2, 4, 3), 4, P(4), S(4)), call(S(2, 4), 3)),
+    *table("rms_norm", call(S(2, 3), (3,)), call(S(2, 3), (3,), P(3), 1e-3)),
+    *table("native_layer_norm", call(S(2, 3), (3,), P(3), S(3), 1e-5)),
+    *table("native_batch_norm", call(S(4, 3), P(3), S(3), None, None, True, 0.1, 1e-5)),
+    *table("native_group_norm", call(S(2, 4, 3), P(4), S(4), 2, 4, 3, 2, 1e-5)),
+    *table(
+        "prelu", call(S(2, 3), P(1)), call(S(2, 3, 4), P(3)), call(S(2, 3), P(2)), call(S(3), P(1))
+    ),
+    *table(
+        "binary_cross_entropy_with_logits",
+        call(S(3), P(3, high=1.0)),
+        call(S(2, 3), P(2, 3, high=1.0), P(3), P(3), 2),
+        call(S(3), S(2)),
+    ),
+    *table(
+        "cosine_embedding_loss",
+        call(S(3, 4), S(3, 4), LABELS),
+        call(S(3, 4), S(3, 4), LABELS, 0.2, reduction=2),
+    ),
+    *table("hinge_embedding_loss", call(S(3), LABELS), call(S(3), LABELS, 0.5, reduction=0)),
+    *table("kl_div", call(S(2, 3), P(2, 3)), call(S(2, 3), S(2, 3), 2, log_target=True)),
+    *table("margin_ranking_loss", call(S(3), S(3), LABELS), call(S(3), S(3), LABELS, 0.5, 0)),
+    *table(
+        "poisson_nll_loss",
+        call(S(3), P(3), True, False, 1e-8, 1),
+        call(P(3), P(3), False, True, 1e-8, 2),
+    ),
+    *table(
+        "triplet_margin_loss",
+        call(S(3, 4), S(3, 4), S(3, 4)),
+        call(S(3, 4), S(3, 4), S(3, 4), 0.5, 1.0, 1e-6, True, 0),
+    ),
+    *table(
+        "ctc_loss",
+        call(S(6, 2, 4), V([[1, 2], [3, 1]], "int64"), V([6, 5], "int64"), V([2, 1], "int64")),
+        call(S(6, 2, 4), V([1, 2, 3], "int64"), (6, 6), (2, 1), 0, 0, True),
+        call(S(2, 1, 3), V([[1, 1, 2]], "int64"), (2,), (3,), 0, 2, True),
+        relative=1e-4,
+        because="a sum over alignments, in logarithms",
+    ),
+    *table(
+        "grid_sampler_2d",
+        call(S(1, 2, 4, 4), S(1, 3, 3, 2), 0, 0, False),
+        call(S(1, 2, 4, 4), S(1, 3, 3, 2), 1, 1, True),
+    ),
+    *table(
+        "grid_sampler_2d",
+        call(S(1, 2, 4, 4), S(1, 3, 3, 2), 0, 2, True),
+        call(S(1, 2, 4, 4), S(1, 3, 3, 2), 2, 0, False),
+    ),
+    *table("grid_sampler_3d", call(S(1, 2, 3, 3, 3), S(1, 2, 2, 2, 3), 0, 0, False)),
+    *table(
+        "stft",
+        call(S(16), 8, return_complex=True, window=P(8)),
+        call(S(2, 16), 8, 4, 8, P(8), False, "reflect", True, True, True),
+    ),
+    *table(
+        "stft",
+        call(S(16), 8, return_complex=False, window=P(8)),
+        call(S(4), 8, return_complex=True, window=P(8)),
+        without=(NO_GRADIENT,),
+        because="bad or real-valued calls",
+    ),
+    *table(
+        "pca_lowrank svd_lowrank",
+        call(S(5, 3), 2),
+        without=(NO_GRADIENT, NO_STRIDES),
+        because="a random projection",
+        relative=1e-3,
+    ),
+    *table("istft", call(C(5, 4), 8, window=P(8)), call(C(2, 5, 5), 8, 2, 8, P(8), length=6)),
+]
