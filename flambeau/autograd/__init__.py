@@ -14,15 +14,19 @@ from ..core.modes import (
 from ..core.tape import backward, grad
 from ..core.tensor import Tensor as Variable
 from . import function, graph
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 
 __all__ = [
     "Function",
+    "GradcheckError",
     "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",
     "function",
     "grad",
+    "gradcheck",
+    "gradgradcheck",
     "graph",
     "inference_mode",
     "no_grad",

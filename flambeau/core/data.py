@@ -36,7 +36,7 @@ def host_array(data: Any, dtype: dtypes.dtype | None = None) -> np.ndarray:
         return _numbers([data], (), wanted)
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
-    if hasattr(data, "__array__") or isinstance(data, (memoryview, bytearray)):
+    if hasattr(data, "__array__"):
         return host_array(np.asarray(data), dtype)
     if not _is_sequence(data):
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
@@ -151,7 +151,8 @@ def _numbers(leaves: list[Any], shape: tuple[int, ...], wanted: np.dtype | None)
     if dtype.kind in "iu":
         return _integers(leaves, dtype).reshape(shape)
     try:
-        return np.array(leaves, dtype=dtype).reshape(shape)
+        with np.errstate(over="ignore"):
+            return np.array(leaves, dtype=dtype).reshape(shape)
     except TypeError:
         if any(isinstance(x, (complex, np.complexfloating)) for x in leaves):
             raise TypeError("must be real number, not complex") from None

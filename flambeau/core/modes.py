@@ -248,6 +248,8 @@ class saved_tensors_hooks(_ModeContext):
         self.pair = (pack_hook, unpack_hook)
 
     def __enter__(self) -> None:
+        if modes.saved_hooks_refusal is not None:
+            raise RuntimeError(modes.saved_hooks_refusal)
         modes.saved_hooks = (*modes.saved_hooks, self.pair)
 
     def __exit__(self, *exception: Any) -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 import os
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -26,6 +29,30 @@ LARGEST_INTEGER = {FLOAT16: 1 << 11, BFLOAT16: 1 << 8, FLOAT32: 1 << 24, FLOAT64
 _WIDE_RANGE = 1 << 28
 _PERMUTATION_LIMIT = 214748364
 _CHUNK = 1 << 15
+
+
+class _Recording(threading.local):
+    """`recorder(values, shape, dtype)`, while a function is being compiled, stands in for draws."""
+
+    recorder: Callable[..., Any] | None = None
+
+
+recording = _Recording()
+
+
+def draw(values: Callable[[], np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> Any:
+    """What `values()` draws, an array of `shape` and `dtype`.
+
+    All draws of tensor functions go through here: a compiled function records `values`, to call it
+    anew for each run (Note [Draws in compiled functions]).
+    """
+    # Note [Draws in compiled functions]
+    # A traced draw would be a constant. The recorder keeps the callable, whose result depends on
+    # the generator alone, and returns a placeholder; each run then calls the recorded draws in
+    # their order and passes the results in. So a compiled function stays on the same stream.
+    if recording.recorder is not None:
+        return recording.recorder(values, shape, dtype)
+    return values()
 
 
 def largest_integer(dtype: np.dtype) -> int:
@@ -219,20 +246,27 @@ class Generator:
         partners = steps + self.engine.words32(count - 1) % (count - steps)
         return _apply_swaps(partners, count)
 
-    def multinomial(self, weights: np.ndarray, samples: int, replacement: bool) -> np.ndarray:
+    def multinomial(
+        self, weights: np.ndarray, samples: int, replacement: bool, by_columns: bool = False
+    ) -> np.ndarray:
         """Categories drawn by the rows of `weights`, as int64 of shape (rows, samples).
 
-        Without replacement (and for one sample) the largest weight / exponential values win; with
-        it, uniforms are looked up among the cumulative sums.
+        Without replacement (and for one sample) the largest weight / exponential values win, the
+        exponentials being drawn row by row or `by_columns`; with it, uniforms are looked up among
+        the cumulative sums.
         """
+        rows, categories = weights.shape
         if samples == 1 or not replacement:
-            draws = self.exponential(weights.size, 1.0, weights.dtype).reshape(weights.shape)
+            draws = self.exponential(weights.size, 1.0, weights.dtype)
+            draws = (
+                draws.reshape(categories, rows).T if by_columns else draws.reshape(weights.shape)
+            )
             with np.errstate(divide="ignore", over="ignore"):
                 scores = (_wide(weights) / _wide(draws)).astype(weights.dtype)
             if samples == 1:
                 return _wide(scores).argmax(axis=1)[:, None].astype(np.int64)
             return np.argsort(-_wide(scores), axis=1, kind="stable")[:, :samples]
-        uniforms = self.engine.doubles(len(weights) * samples).reshape(len(weights), samples)
+        uniforms = self.engine.doubles(rows * samples).reshape(rows, samples)
         chosen = np.empty(uniforms.shape, np.int64)
         for row, row_weights in enumerate(weights):
             sums = _wide(row_weights).cumsum()
@@ -385,4 +419,11 @@ def _apply_swaps(partners: np.ndarray, count: int) -> np.ndarray:
 default_generator = Generator()
 default_generator.seed()
 
-__all__ = ["DEFAULT_SEED", "Generator", "default_generator", "largest_integer"]
+__all__ = [
+    "DEFAULT_SEED",
+    "Generator",
+    "default_generator",
+    "draw",
+    "largest_integer",
+    "recording",
+]

@@ -14,6 +14,7 @@ class Modes(threading.local):
     anomaly: bool = False
     anomaly_check_nan: bool = True
     saved_hooks: tuple[Any, ...] = ()
+    saved_hooks_refusal: str | None = None
     default_device: Any = None
 
 

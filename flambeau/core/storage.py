@@ -68,7 +68,7 @@ class Storage:
 
     def _reclaim(self) -> bool:
         """True when no one else holds the external array any more."""
-        if sys.getrefcount(self.array) > 2:
+        if self.array.base is not None or sys.getrefcount(self.array) > 2:
             return False
         self.external = False
         return True

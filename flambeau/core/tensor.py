@@ -98,7 +98,7 @@ class Tensor:
             if type(array) is np.ndarray:
                 value = host_replay(array, self._steps, self._offsets)
             if value is None:
-                value = _replays[self._steps].run(storage.device_array(), *self._offsets)
+                value = _replays[(self._steps,)].run(storage.device_array(), *self._offsets)
         if not storage.external:
             self._cache = value
             self._cached_version = storage.version
