@@ -147,44 +147,11 @@ def softplus(x, *, beta, threshold):
 @widened
 def logsigmoid(x):
     """log(1 / (1 + exp(-x))) = min(x, 0) - log(1 + exp(-|x|))."""
-    return lax.sub(where(below(x, 0), x, 0), lax.log1p(lax.exp(lax.neg(lax.abs(x)))))
-
-
-@widened_vjp
-def logsigmoid_vjp(cts, inputs, outputs, needs):
-    """dx = g * sigmoid(-x)."""
-    return (lax.mul(cts[0], lax.logistic(lax.neg(inputs[0]))),)
+    negative = below(x, 0)
+    return lax.sub(where(negative, x, 0), lax.log1p(lax.exp(where(negative, x, lax.neg(x)))))
 
 
 # Smooth units.
-
-
-@widened
-def sigmoid(x):
-    """1 / (1 + exp(-x))."""
-    return lax.logistic(x)
-
-
-@widened_vjp
-def sigmoid_vjp(cts, inputs, outputs, needs):
-    """dx = g * conj((1 - y) * y)."""
-    y = outputs[0]
-    slope = lax.mul(lax.sub(lax.full_like(y, 1), y), y)
-    return (lax.mul(cts[0], _conjugate(slope)),)
-
-
-@widened
-def tanh(x):
-    """(exp(x) - exp(-x)) / (exp(x) + exp(-x))."""
-    return lax.tanh(x)
-
-
-@widened_vjp
-def tanh_vjp(cts, inputs, outputs, needs):
-    """dx = g * conj(1 - y^2)."""
-    y = outputs[0]
-    slope = lax.sub(lax.full_like(y, 1), lax.mul(y, y))
-    return (lax.mul(cts[0], _conjugate(slope)),)
 
 
 def _conjugate(x):
@@ -344,20 +311,3 @@ def _with_axis(g, y):
     """Cotangent and output in their compute type, a scalar as one element along axis 0."""
     shape = y.shape or (1,)
     return lax.reshape(widen(g), shape), lax.reshape(widen(y), shape)
-
-
-@widened
-def logsumexp_of_axis(x, *, dim):
-    """log(sum_j exp(x_j)) along `dim`, which is removed; -inf for a slice of -inf."""
-    largest = lax.stop_gradient(lax.reduce_max(x, (dim,)))
-    finite = where(lax.is_finite(largest), largest, 0)
-    total = lax.reduce_sum(lax.exp(lax.sub(x, _kept(finite, x, dim))), (dim,))
-    return lax.add(lax.log(total), finite)
-
-
-def one_of_classes(target, classes, dim):
-    """The boolean array `class index == target`, the classes along a new axis `dim`."""
-    shape = (*target.shape[:dim], classes, *target.shape[dim:])
-    dimensions = tuple(a for a in range(len(shape)) if a != dim)
-    positions = lax.broadcasted_iota(target.dtype, shape, dim)
-    return lax.eq(positions, lax.broadcast_in_dim(target, shape, dimensions))

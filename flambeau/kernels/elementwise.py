@@ -60,6 +60,11 @@ def at_least(x, value):
     return lax.ge(x, number(value, x))
 
 
+def absolute(x):
+    """|x|, with derivative 0 at 0."""
+    return lax.mul(x, lax.stop_gradient(lax.sign(x)))
+
+
 def is_nan(x):
     """True where `x` is NaN."""
     return lax.ne(x, x)

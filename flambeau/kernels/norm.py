@@ -85,7 +85,7 @@ def batch_norm_train(x, weight, bias, running_mean, running_var, momentum, *, ep
 
     Args:
         x: (N, C, *); weight, bias: (C,) or None.
-        running_mean, running_var: (C,), or both None: then the result is (y,).
+        running_mean, running_var: (C,), or both None: then the result is y.
         momentum: a scalar; new = (1 - momentum) * running + momentum * statistic, where the
             variance is the unbiased one.
     """
@@ -119,10 +119,16 @@ def _moved(running, statistic, momentum):
     return cast(lax.add(lax.mul(kept, wide), lax.mul(step, new)), running.dtype)
 
 
+def _residuals(inputs, outputs):
+    """(mean, rstd), which follow one output, or three where there are running statistics."""
+    first = 1 if inputs[3] is None else 3
+    return outputs[first], outputs[first + 1]
+
+
 def batch_norm_train_vjp(cts, inputs, outputs, needs, *, eps):
     """Gradients of x, weight and bias; the running statistics are not differentiated."""
     x, weight, bias = inputs[:3]
-    mean, rstd = outputs[-2:]
+    mean, rstd = _residuals(inputs, outputs)
     wide, g, axes = widen(x), widen(cts[0]), _batch_axes(x)
     x_hat = _normalised(wide, mean, rstd)
     dx = None
@@ -174,7 +180,7 @@ def layer_norm_forward(x, weight, bias, *, axes_count, eps):
 def layer_norm_vjp(cts, inputs, outputs, needs, *, axes_count, eps):
     """Gradients of x, weight and bias."""
     x, weight, bias = inputs
-    mean, rstd = outputs[-2:]
+    mean, rstd = outputs[1], outputs[2]
     wide, g, axes = widen(x), widen(cts[0]), _last_axes(x, axes_count)
     x_hat = _normalised(wide, mean, rstd)
     dx = None
@@ -221,7 +227,7 @@ def group_norm_forward(x, weight, bias, *, groups, eps):
 def group_norm_vjp(cts, inputs, outputs, needs, *, groups, eps):
     """Gradients of x, weight and bias."""
     x, weight, bias = inputs
-    mean, rstd = outputs[-2:]
+    mean, rstd = outputs[1], outputs[2]
     g = widen(cts[0])
     split = _in_groups(widen(x), groups)
     x_hat = _normalised(split, mean, rstd)
@@ -237,7 +243,7 @@ def group_norm_vjp(cts, inputs, outputs, needs, *, groups, eps):
 def instance_norm(x, weight, bias, running_mean, running_var, momentum, *, eps):
     """Group normalisation with one channel a group (arXiv:1607.08022).
 
-    Returns (y,), or with running statistics (y, new_running_mean, new_running_var): these move
+    Returns y, or with running statistics (y, new_running_mean, new_running_var): these move
     towards the means over the batch of each instance's mean and unbiased variance.
     """
     return instance_norm_forward(x, weight, bias, running_mean, running_var, momentum, eps=eps)[0]
@@ -261,9 +267,10 @@ def instance_norm_forward(x, weight, bias, running_mean, running_var, momentum, 
 
 def instance_norm_vjp(cts, inputs, outputs, needs, *, eps):
     """Gradients of x, weight and bias; the running statistics are not differentiated."""
-    x = inputs[0]
-    gradients = group_norm_vjp(cts, inputs[:3], outputs, needs[:3], groups=x.shape[1], eps=eps)
-    return (*gradients, None, None, None)
+    statistics = (None, *_residuals(inputs, outputs))
+    groups = inputs[0].shape[1]
+    three = group_norm_vjp(cts, inputs[:3], statistics, needs[:3], groups=groups, eps=eps)
+    return (*three, None, None, None)
 
 
 def local_response_norm(x, *, size, alpha, beta, k):

@@ -109,13 +109,25 @@ def max_pool_with_indices_forward(x, *, kernel, stride, padding, dilation, ceil_
 
 def max_pool_vjp(cts, inputs, outputs, needs, *, kernel, stride, padding, dilation, ceil_mode):
     """dx = each window's gradient, given to its winner."""
-    g, shape, winners = cts[0], inputs[0].shape, outputs[-1]
+    statics = (kernel, stride, padding, dilation, ceil_mode)
+    return (_winners_gradient(cts[0], inputs[0].shape, outputs[1], *statics),)
+
+
+def max_pool_with_indices_vjp(
+    cts, inputs, outputs, needs, *, kernel, stride, padding, dilation, ceil_mode
+):
+    """dx = each window's gradient, given to its winner."""
+    statics = (kernel, stride, padding, dilation, ceil_mode)
+    return (_winners_gradient(cts[0], inputs[0].shape, outputs[2], *statics),)
+
+
+def _winners_gradient(g, shape, winners, kernel, stride, padding, dilation, ceil_mode):
     if math.prod(kernel) > MOST_TAPS:
-        return (_scattered(g, winners, shape, len(kernel)),)
+        return _scattered(g, winners, shape, len(kernel))
     lead = len(shape) - len(kernel)
     shares = [where(lax.eq(winners, number(n, winners)), g, 0) for n in range(math.prod(kernel))]
     if _tiles(kernel, stride, padding, dilation) and not ceil_mode:
-        return (_untiled(shares, shape, kernel),)
+        return _untiled(shares, shape, kernel)
     total = None
     for tap, share in zip(_taps(kernel), shares, strict=True):
         config = [(0, 0, 0)] * lead
@@ -125,10 +137,7 @@ def max_pool_vjp(cts, inputs, outputs, needs, *, kernel, stride, padding, dilati
             config.append((start, size - start - ((count - 1) * s + 1), s - 1))
         put = lax.pad(share, number(0, share), config)
         total = put if total is None else lax.add(total, put)
-    return (total,)
-
-
-max_pool_with_indices_vjp = max_pool_vjp
+    return total
 
 
 def _unrolled(x, kernel, stride, padding, dilation, ceil_mode):

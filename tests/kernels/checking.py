@@ -72,7 +72,8 @@ def check(
     """
     statics = statics or {}
     given = tuple(None if a is None else jax.numpy.asarray(a) for a in arrays)
-    tensors = [to_torch(a, grad=True) for a in arrays]
+    asked = differentiable or [True] * len(arrays)
+    tensors = [to_torch(a, grad=wanted) for a, wanted in zip(arrays, asked, strict=True)]
     theirs = oracle(*tensors)
     theirs = theirs if isinstance(theirs, tuple) else (theirs,)
     if forward is not None:

@@ -35,8 +35,6 @@ ROWS = [
     ("softplus", F.softplus, {"beta": 1.0, "threshold": 20.0}, [np.nan, np.inf, -np.inf]),
     ("softplus", lambda x: F.softplus(x, 2, 5), {"beta": 2.0, "threshold": 5.0}, []),
     ("logsigmoid", F.logsigmoid, {}, [np.nan, np.inf]),
-    ("sigmoid", torch.sigmoid, {}, [np.nan, np.inf, -np.inf]),
-    ("tanh", torch.tanh, {}, [np.nan, np.inf, -np.inf]),
     ("silu", F.silu, {}, [np.nan]),
     ("mish", F.mish, {}, [np.nan]),
     ("gelu", F.gelu, {"approximate": "none"}, [np.nan]),
