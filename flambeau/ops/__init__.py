@@ -7,6 +7,7 @@ from . import (  # noqa: F401, I001
     creation,
     filling,
     ranges,
+    facts,
     subscript,
     pointwise,
     operators,

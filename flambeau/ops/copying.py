@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy as copy_module
+import warnings
 from collections import OrderedDict
 from typing import Any
 
@@ -185,7 +186,9 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
 def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor that shares memory with a NumPy array."""
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+        kind = type(ndarray)
+        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        raise TypeError(f"expected np.ndarray (got {module}{kind.__name__})")
     if ndarray.dtype not in dtypes.BY_NUMPY:
         from ..core.data import host_array
 
@@ -195,6 +198,15 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
             "At least one stride in the given numpy array is negative, and tensors with negative "
             "strides are not currently supported. (You can probably work around this by making a "
             "copy of your array  with array.copy().) "
+        )
+    if not ndarray.flags.writeable:
+        warnings.warn(
+            "The given NumPy array is not writable, and PyTorch does not support non-writable "
+            "tensors. This means writing to this tensor will result in undefined behavior. You "
+            "may want to copy the array to protect its data or make it writable before converting "
+            "it to a tensor. This type of warning will be suppressed for the rest of this program.",
+            UserWarning,
+            stacklevel=2,
         )
     tensor = wrap(ndarray, resolve("cpu"))
     storage = tensor._storage

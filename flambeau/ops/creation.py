@@ -18,7 +18,7 @@ from ..core.tensor import Tensor, wrap
 from ..core.views import overwrite
 from ..dtypes import dtype as DType
 from .copying import from_numpy
-from .registry import declare, fit
+from .registry import declare, resize_storage
 
 Fill = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 
@@ -134,7 +134,8 @@ def make(
     else:
         result = wrap(fill(shape, holder), place, strides)
     if out is not None:
-        fit(out, shape)
+        if out._dims() != shape:
+            resize_storage(out, shape)
         previous, modes.grad = modes.grad, False
         try:
             return overwrite(out, result)

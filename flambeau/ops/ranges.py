@@ -19,8 +19,9 @@ from .creation import dtype_argument, is_size, make, number_argument, out_dtype
 from .registry import declare
 
 # Note [Blocks of arange]
-# PyTorch computes `start + step * i` in float64 once for every 32 bytes of the result, rounds it,
-# and adds multiples of `step` to that. We do the same, so that the last digits agree.
+# PyTorch computes `start + step * i` once for every 32 bytes of the result, rounds it, and adds
+# multiples of `step` to that, with fused multiply-adds. We do the same, so that the last digits
+# agree.
 
 
 @declare(method=False)
@@ -105,14 +106,15 @@ def _progression(start: Any, step: Any, count: int, holder: np.dtype) -> np.ndar
     """start + i * step in the type `holder` (Note [Blocks of arange])."""
     if holder.kind in "iu":
         return (int(start) + np.arange(count) * int(step)).astype(holder)
-    position = np.arange(count, dtype=np.float64)
+    position = np.arange(count)
+    exact = np.longdouble(start) + np.longdouble(step) * position
     if holder.itemsize < 4 or not count:
-        return (start + position * step).astype(holder)
+        return exact.astype(np.float64).astype(holder)
     width = 32 // holder.itemsize
-    first = position // width * width
-    values = ((start + first * step).astype(holder) + (position - first) * step).astype(holder)
+    lane = position % width
+    values = (exact[position - lane].astype(holder) + np.longdouble(step) * lane).astype(holder)
     rest = count - count % width
-    values[rest:] = (start + position[rest:] * step).astype(holder)
+    values[rest:] = exact[rest:].astype(holder)
     return values
 
 
@@ -279,13 +281,17 @@ def _spaced(start: Any, end: Any, count: int, holder: np.dtype) -> np.ndarray:
     position = np.arange(count)
     if count < 2:
         return np.full(count, start).astype(holder)
-    # The products are exact before they are added, as in a fused multiply-add.
-    wide = {"c": np.clongdouble, "i": np.float64, "u": np.float64}.get(holder.kind, np.longdouble)
-    narrow = holder if holder.kind not in "iu" else np.dtype(np.float64)
+    narrow = np.dtype(np.float64) if holder.kind in "iu" else holder
     first, last = (np.asarray(x).astype(narrow) for x in (start, end))
-    step = ((last - first) / np.asarray(count - 1).astype(narrow)).astype(narrow).astype(wide)
-    from_start = first.astype(wide) + step * position
-    from_end = last.astype(wide) - step * (count - 1 - position)
+    step = ((last - first) / np.asarray(count - 1).astype(narrow)).astype(narrow)
+    if narrow.itemsize == 2:
+        from_start = first + step * position.astype(narrow)
+        from_end = last - step * (count - 1 - position).astype(narrow)
+    else:
+        # The products are exact before they are added, as in a fused multiply-add.
+        wide = np.clongdouble if narrow.kind == "c" else np.longdouble
+        from_start = first.astype(wide) + step.astype(wide) * position
+        from_end = last.astype(wide) - step.astype(wide) * (count - 1 - position)
     return np.where(position < count // 2, from_start, from_end).astype(holder)
 
 
