@@ -74,3 +74,12 @@ def test_demo_reaches_what_it_reaches_on_pytorch(tmp_path):
     for mine, expected in zip(ours, theirs, strict=True):
         for a, b in zip(NUMBER.findall(mine), NUMBER.findall(expected), strict=True):
             assert float(a) == pytest.approx(float(b), rel=5e-3)
+
+
+def test_the_readmes_program(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    program = tmp_path / "readme.py"
+    program.write_text(blocks[1])
+    ours = printed(str(program))
+    assert ours == printed("-m", "tests.oracle_script", str(program))
+    assert re.search(r"9\d\.\d% of the test digits are right", ours)
