@@ -142,7 +142,7 @@ def _read_idx(path: Path, axes: int) -> np.ndarray:
             f"(an IDX file of bytes with {axes} axes); get the file anew"
         )
     header = 4 + 4 * axes
-    sizes = [int(n) for n in np.frombuffer(content[4:header], ">u4")]
+    sizes = [int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4)]
     if len(content) < header or len(content) - header != math.prod(sizes):
         raise ValueError(
             f"{path}: the file has {len(content)} bytes, expected {header + math.prod(sizes)} for "

@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar, cast
 
-from ...core.random import Generator, default_generator
 from ...core.tensor import Tensor
+from ...ops.generator import Generator, default_generator
 from ...ops.random import randperm
 
 __all__ = [

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sized
 from typing import Any
 
-from ...core.random import Generator
+from ...ops.generator import Generator
 from ...ops.random import randperm
 from .dataset import Dataset
 from .sampler import Sampler

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 from ... import dtypes
-from ...core.random import Generator
 from ...core.tensor import Tensor
-from ...ops.creation import as_tensor, empty
+from ...ops.creation import as_tensor
+from ...ops.filling import empty
+from ...ops.generator import Generator
 from ...ops.random import multinomial, randint, randperm
 
 __all__ = [
