@@ -328,9 +328,9 @@ class Tally:
         )
 
 
-def sow(first: int, count: int, *, length: int, stop: int, name: str | None = None) -> Tally:
+def sow(first: int, count: int, *, length: int, stop: int) -> Tally:
     """Run `count` programs from the seed `first` on; stop after `stop` failures."""
-    tally, library = Tally(), subject() if name is None else ORACLE
+    tally, library = Tally(), subject()
     for seed in range(first, first + count):
         gardener = Gardener(seed)
         lines = gardener.grow(length)
