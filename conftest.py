@@ -12,15 +12,21 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+BELOW_NN = ("flambeau.core", "flambeau.ops", "flambeau.devices", "flambeau.dtypes", "flambeau.size")
+
+
 @pytest.fixture(autouse=True)
 def _names_for_doctests(request):
-    """Doctests are written as PyTorch's users write: with `torch`, `nn` and `F` at hand."""
+    """Doctests are written as PyTorch's users write: with `torch` at hand, above `nn` that, too."""
     if not isinstance(request.node, pytest.DoctestItem):
         return
     import flambeau
-    import flambeau.nn as nn
-    import flambeau.nn.functional as F
 
     flambeau.manual_seed(0)
-    namespace = request.getfixturevalue("doctest_namespace")
-    namespace.update(flambeau=flambeau, torch=flambeau, nn=nn, F=F)
+    names = {"flambeau": flambeau, "torch": flambeau}
+    if request.node.name != "flambeau" and not request.node.name.startswith(BELOW_NN):
+        import flambeau.nn as nn
+        import flambeau.nn.functional as F
+
+        names |= {"nn": nn, "F": F}
+    request.getfixturevalue("doctest_namespace").update(names)
