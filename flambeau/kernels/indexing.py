@@ -165,18 +165,19 @@ def gather_vjp(cts, inputs, outputs, needs, *, dim):
 
 
 def take_along_dim(x, index, *, dim):
-    """`gather` with the axes other than `dim` broadcast against each other; negatives wrap."""
+    """`gather` with the axes other than `dim` broadcast; indices are taken modulo the length."""
     n = x.shape[dim]
     others = np.broadcast_shapes(
         (*x.shape[:dim], 1, *x.shape[dim + 1 :]), (*index.shape[:dim], 1, *index.shape[dim + 1 :])
     )
-    index = expand(_wrap(index, n), (*others[:dim], index.shape[dim], *others[dim + 1 :]))
+    index = _wrap(lax.rem(index, lax.full_like(index, n)), n)
+    index = expand(index, (*others[:dim], index.shape[dim], *others[dim + 1 :]))
     return gather(expand(x, (*others[:dim], n, *others[dim + 1 :])), index, dim=dim)
 
 
 def scatter(x, index, source, *, dim):
     """x with `source` at `index` along `dim`; see Note [Repeated indices]. `source` may be 0-d."""
-    return _scatter(lax.scatter, x, index, _source_like(source, index), dim)
+    return _scatter(lax.scatter, x, index, _source_like(cast(source, x.dtype), index), dim)
 
 
 def scatter_vjp(cts, inputs, outputs, needs, *, dim):
@@ -188,7 +189,7 @@ def scatter_vjp(cts, inputs, outputs, needs, *, dim):
 
 def scatter_add(x, index, source, *, dim):
     """x with `source` added at `index` along `dim`."""
-    return _scatter(lax.scatter_add, x, index, _source_like(source, index), dim)
+    return _scatter(lax.scatter_add, x, index, _source_like(cast(source, x.dtype), index), dim)
 
 
 def scatter_add_vjp(cts, inputs, outputs, needs, *, dim):
@@ -200,7 +201,7 @@ def scatter_add_vjp(cts, inputs, outputs, needs, *, dim):
 
 def scatter_multiply(x, index, source, *, dim):
     """x multiplied by `source` at `index` along `dim`."""
-    return _scatter(lax.scatter_mul, x, index, _source_like(source, index), dim)
+    return _scatter(lax.scatter_mul, x, index, _source_like(cast(source, x.dtype), index), dim)
 
 
 def _at_least_1d(x):
@@ -497,8 +498,10 @@ def put_vjp(cts, inputs, outputs, needs, *, accumulate):
 # --- masks ----------------------------------------------------------------------------------------
 
 
-def where(condition, a, b):
-    """a where `condition` holds, else b; all three broadcast."""
+def where(condition, a, b, *, dtype=None):
+    """a where `condition` holds, else b; all three broadcast, a and b as `dtype`."""
+    if dtype is not None:
+        a, b = cast(a, dtype), cast(b, dtype)
     return lax.select(*broadcast(condition, a, b))
 
 

@@ -395,8 +395,9 @@ def logsumexp(x, *, dim, keepdim):
     if _count(x.shape, dim) == 0:
         empty = lax.log(lax.reduce_sum(wide, dim))
         return _finish(empty, x.shape, dim, keepdim, narrow)
-    top = jax.lax.stop_gradient(lax.reduce_max(wide, dim))
-    top = lax.select(lax.is_finite(top), top, lax.full_like(top, 0))
+    size = lax.real(wide) if np.issubdtype(work, np.complexfloating) else wide
+    top = lax.stop_gradient(lax.reduce_max(size, dim))
+    top = cast(lax.select(lax.is_finite(top), top, lax.full_like(top, 0)), work)
     total = lax.reduce_sum(lax.exp(lax.sub(wide, restore(top, x.shape, dim))), dim)
     return _finish(lax.add(lax.log(total), top), x.shape, dim, keepdim, narrow)
 
@@ -407,4 +408,6 @@ def logsumexp_vjp(cts, inputs, outputs, needs, *, dim, keepdim):
     work = compute_dtype(x.dtype)
     out = restore(cast(outputs[0], work), x.shape, dim)
     ct = restore(cast(cts[0], work), x.shape, dim)
-    return (cast(lax.mul(ct, lax.exp(lax.sub(cast(x, work), out))), x.dtype),)
+    share = lax.exp(lax.sub(cast(x, work), out))
+    share = lax.conj(share) if np.issubdtype(work, np.complexfloating) else share
+    return (cast(lax.mul(ct, share), x.dtype),)

@@ -152,10 +152,8 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
 
     wanted, shape = sizes_of(size), self._dims()
     lead = len(shape) - len(wanted)
-    if lead < 0 or any(n not in (1, m) for n, m in zip(wanted, shape[lead:], strict=True)):
-        raise RuntimeError(
-            f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}."
-        )
+    if lead < 0 or [m for n, m in zip(wanted, shape[lead:], strict=True) if n not in (1, m)]:
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
     axes = tuple(range(lead)) + tuple(
         lead + i for i, n in enumerate(wanted) if n == 1 and shape[lead + i] != 1
     )
@@ -270,9 +268,7 @@ def axis_of(name: str, x: Tensor, dim: Any, *, nonempty: bool = True) -> int:
 
 
 def _extremum(name: str, x: Tensor, dim: Any, keepdim: bool, other: Any) -> Any:
-    op, op_all, binary = (
-        (MAX, MAX_ALL, "maximum") if name == "max" else (MIN, MIN_ALL, "minimum")
-    )
+    op, op_all, binary = (MAX, MAX_ALL, "maximum") if name == "max" else (MIN, MIN_ALL, "minimum")
     if isinstance(dim, Tensor) and other is None:
         dim, other = None, dim
     if other is not None:

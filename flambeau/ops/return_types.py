@@ -35,7 +35,11 @@ def named_result(name: str, fields: tuple[str, ...]) -> type[NamedResult]:
     """The result type of the function `name`, made once."""
     found = TYPES.get(name)
     if found is None:
-        members: dict[str, Any] = {"_fields": fields, "__module__": "torch.return_types"}
+        members: dict[str, Any] = {
+            "_fields": fields,
+            "__match_args__": fields,
+            "__module__": "torch.return_types",
+        }
         for i, field in enumerate(fields):
             members[field] = property(lambda self, i=i: self[i])
         found = TYPES[name] = type(name, (NamedResult,), members)
