@@ -30,7 +30,10 @@ def embedding_vjp(cts, inputs, outputs, needs, *, padding_idx, scale_grad_by_fre
     weight, indices = inputs
     flat = lax.reshape(indices, (indices.size,))
     rows = lax.reshape(widen(cts[0]), (flat.size, *weight.shape[1:]))
-    return (cast(_row_sums(rows, flat, weight, padding_idx, scale_grad_by_freq), weight.dtype), None)
+    return (
+        cast(_row_sums(rows, flat, weight, padding_idx, scale_grad_by_freq), weight.dtype),
+        None,
+    )
 
 
 def _row_sums(rows, indices, weight, padding_idx, scale_grad_by_freq):
@@ -48,9 +51,7 @@ def _row_sums(rows, indices, weight, padding_idx, scale_grad_by_freq):
 def bag_numbers(offsets, count):
     """Which bag each of `count` indices belongs to, from the bags' first positions."""
     places = lax.iota(offsets.dtype, count)
-    return lax.sub(
-        jnp.searchsorted(offsets, places, side="right").astype(np.int64), np.int64(1)
-    )
+    return lax.sub(jnp.searchsorted(offsets, places, side="right").astype(np.int64), np.int64(1))
 
 
 def embedding_bag(
@@ -109,9 +110,7 @@ def _bag_maxima(rows, indices, numbers, kept, bags):
     return where(found, chosen, 0), where(found, cast(winners, np.dtype(np.int64)), 0)
 
 
-def embedding_bag_vjp(
-    cts, inputs, outputs, needs, *, mode, padding_idx, scale_grad_by_freq, bags
-):
+def embedding_bag_vjp(cts, inputs, outputs, needs, *, mode, padding_idx, scale_grad_by_freq, bags):
     """Gradients of the table and of the factors."""
     weight, indices, offsets, sample_weights = inputs
     g = widen(cts[0])

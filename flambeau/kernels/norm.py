@@ -37,6 +37,14 @@ def _statistics(x, axes):
     return mean, _mean(lax.mul(centred, centred), axes)
 
 
+def statistics(x, *, axes, eps, keepdim):
+    """(mean, 1 / sqrt(variance + eps)) over `axes`."""
+    mean, variance = _statistics(widen(x), axes)
+    shape = mean.shape if keepdim else tuple(n for a, n in enumerate(x.shape) if a not in axes)
+    both = (mean, _rstd(variance, eps))
+    return tuple(cast(lax.reshape(v, shape), x.dtype) for v in both)
+
+
 def _rstd(variance, eps):
     return lax.rsqrt(plus(variance, eps))
 

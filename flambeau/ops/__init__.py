@@ -30,6 +30,13 @@ from . import (  # noqa: F401, I001
     unique,
     matmul,
     tensor_products,
+    activation,
+    linear,
+    convolution,
+    pooling,
+    normalization,
+    embedding,
+    losses,
     operators,
 )
 from .registry import FUNCTIONS

@@ -1,0 +1,55 @@
+"""Checks of arguments that the neural-network functions share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..core.legacy import scalar_type_name
+from ..core.tensor import Tensor
+from ..errors import argument
+
+
+def tensor(function: str, value: Any, name: str = "input", position: int = 1) -> Tensor:
+    """`value`, which must be a tensor; TypeError otherwise."""
+    if not isinstance(value, Tensor):
+        raise argument(function, name, position, "Tensor", value)
+    return value
+
+
+def floating(kernel: str, x: Tensor, *, integers: bool = False) -> None:
+    """Raise unless `kernel` takes the element type of `x`: real floats, perhaps integers."""
+    kind = x._dtype_numpy().kind
+    if kind in "fV" or (integers and kind in "iu"):
+        return
+    raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_type_name(x.dtype)}'")
+
+
+def integers(value: Any, rank: int, name: str) -> tuple[int, ...]:
+    """One integer an axis from an integer or a sequence of 1 or `rank` integers."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        values = tuple(int(v) for v in value)
+        if len(values) == 1:
+            return values * rank
+        if len(values) != rank:
+            raise RuntimeError(
+                f"expected {name} to be a single integer value or a list of {rank} values to "
+                f"match the convolution dimensions, but got {name}={list(values)}"
+            )
+        return values
+    return (int(value),) * rank
+
+
+def sizes(x: Tensor) -> list[int]:
+    """The shape as PyTorch's messages print it."""
+    return list(x._dims())
+
+
+def values(x: Tensor) -> np.ndarray | None:
+    """The values for a check on the host; None where they cannot be known (meta, tracing)."""
+    if x.device.type == "meta" or isinstance(x._storage.array, jax.core.Tracer):
+        return None
+    return x._host()
