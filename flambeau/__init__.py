@@ -57,7 +57,18 @@ inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 newaxis = None
 globals().update(_functions)
 
-_LAZY = ("autograd", "nn", "optim", "utils", "datasets", "linalg", "special", "fft", "testing")
+_LAZY = (
+    "autograd",
+    "nn",
+    "optim",
+    "utils",
+    "datasets",
+    "linalg",
+    "special",
+    "fft",
+    "testing",
+    "random",
+)
 
 
 def __getattr__(name: str):

@@ -25,6 +25,7 @@ FLOORS = {
     "flambeau.compile": 5,
     "flambeau.serialization": 5,
     "flambeau.utils": 5,
+    "flambeau.random": 5,
     "flambeau.amp": 5,
     "flambeau.func": 5,
     "flambeau.autograd": 5,
