@@ -93,7 +93,7 @@ def _alpha_dropped(x: Tensor, p: float, features: bool) -> Tensor:
         return _dropped(x, p, features)
     dtype = x._dtype_numpy()
     scale = 1 / math.sqrt((_SELU_LIMIT * _SELU_LIMIT * p + 1) * (1 - p))
-    kept = _rounded(dtype, _rounded(dtype, 0.0) + _SELU_LIMIT * scale * p)
+    kept = _rounded(dtype, _SELU_LIMIT * scale * p)
     limit = _wide(dtype).type(_rounded(dtype, -_SELU_LIMIT * scale))
     dropped = _rounded(dtype, float(limit + _wide(dtype).type(_SELU_LIMIT * scale * p)))
     mask = _mask(x, 1 - p, features)
