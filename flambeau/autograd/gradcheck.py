@@ -256,9 +256,10 @@ def gradgradcheck(
 
     def gradients(*args: Any) -> Any:
         originals, cts = args[: len(args) - count], args[len(args) - count :]
-        found = [o for o in _run(func, originals) if o.requires_grad]
-        targets = [a for a in originals if isinstance(a, Tensor) and a.requires_grad]
-        results = grad(found, targets, cts, create_graph=True, allow_unused=True)
+        with enable_grad():
+            found = [o for o in _run(func, originals) if o.requires_grad]
+            targets = [a for a in originals if isinstance(a, Tensor) and a.requires_grad]
+            results = grad(found, targets, cts, create_graph=True, allow_unused=True)
         return tuple(r for r in results if r is not None)
 
     return gradcheck(
