@@ -11,7 +11,7 @@ import numpy as np
 from ... import dtypes
 from ...core.tensor import Tensor
 from ...ops.creation import as_tensor, tensor
-from ...ops.shape import stack
+from ...ops.joining import stack
 
 _NOT_CONVERTED = "SUO"  # NumPy's text and object types
 
