@@ -285,4 +285,4 @@ IN_PLACE = {
         celu,
     )
 }
-FUNCTIONS.update((name, IN_PLACE[name]) for name in ("threshold_", "selu_", "celu_"))
+FUNCTIONS.update((name + "_", IN_PLACE[name]) for name in ("threshold", "selu", "celu"))
