@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import ml_dtypes
 import numpy as np
@@ -106,7 +106,7 @@ class Generator:
         self.engine.load(state)
         return self
 
-    def clone_state(self) -> Generator:
+    def clone_state(self) -> Self:
         """A new generator that continues from this one's state on its own."""
         clone = type(self)()
         clone.engine.load(self.engine.dump())
@@ -217,7 +217,12 @@ class Generator:
 
     def bernoulli(self, count: int, probability: float) -> np.ndarray:
         """True with one `probability`; two words a value."""
-        return self.engine.doubles(count) < probability
+        words = self.engine.words64(count)
+        if probability >= 1:
+            return np.ones(count, BOOL)
+        # The low 53 bits are the numerator of u; moved to the top they compare as they are.
+        words <<= np.uint64(11)
+        return words < np.uint64(math.ceil(math.ldexp(probability, 53)) << 11)
 
     def bernoulli_each(self, probabilities: np.ndarray) -> np.ndarray:
         """True with each value's own probability; one word a value, two for float64."""

@@ -56,8 +56,8 @@ def _left_alone(function: str, x: Any, p: float, train: Any, features: bool) -> 
     return False
 
 
-def _mask(x: Tensor, keep: float, features: bool) -> Tensor:
-    """True with probability `keep`, for each element or for each channel of each sample."""
+def _mask(x: Tensor, keep: float, features: bool) -> Any:
+    """An array: True with probability `keep`, for each element or for each channel of each sample."""
     shape = tuple(x._dims())
     strides = strides_of(x)
     if features:
@@ -65,9 +65,8 @@ def _mask(x: Tensor, keep: float, features: bool) -> Tensor:
     elif strides is not None:
         strides = propagated_strides([(shape, strides)], shape)
     if x.device.type == "meta":
-        return wrap(jax.ShapeDtypeStruct(shape, _BOOL), x.device, strides)
-    mask = drawn(lambda n, t: default_generator.bernoulli(n, keep), shape, _BOOL, strides)
-    return wrap(mask, x.device, strides)
+        return jax.ShapeDtypeStruct(shape, _BOOL)
+    return drawn(lambda n, t: default_generator.bernoulli(n, keep), shape, _BOOL, strides)
 
 
 def _wide(dtype: np.dtype) -> np.dtype:
@@ -81,7 +80,7 @@ def _rounded(dtype: np.dtype, value: float) -> float:
 
 def _dropped(x: Tensor, p: float, features: bool) -> Tensor:
     if p == 1:
-        return apply(DROPOUT, (x, wrap(np.zeros((), _BOOL), x.device), 0.0))
+        return apply(DROPOUT, (x, np.zeros((), _BOOL), 0.0))
     dtype = x._dtype_numpy()
     one = _wide(dtype).type(1)
     scale = _rounded(dtype, float(one / _wide(dtype).type(1 - p)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Generator(core.Generator):
         super().set_state(_state_bytes(new_state))
         return self
 
-    def clone_state(self) -> Generator:
+    def clone_state(self) -> Self:
         """A new generator that continues from this one's state on its own."""
         clone = super().clone_state()
         clone._device = self._device

@@ -457,7 +457,7 @@ def _check_whole_bound(dtype: dtypes.dtype, name: str, value: int) -> None:
         lowest, highest = dtypes.iinfo(dtype).min, dtypes.iinfo(dtype).max
     _require(lowest <= value <= highest, f"{name} is out of bounds for {_c_name(dtype)}")
     if dtype.is_floating_point:
-        limit = largest_integer(dtype.numpy)
+        limit = largest_integer(storable(dtype))
         if not -limit <= value <= limit:
             digits = limit.bit_length() - 1
             warnings.warn(
