@@ -8,28 +8,123 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 
 from ..config import config
+from ..host.lowering import HostProgram, Unsupported
+
+# Note [Two tiers]
+# XLA takes 30 to 110 ms to compile one small operation at a new shape; NumPy needs nothing. On the
+# CPU a program is therefore first run as NumPy calls (`host/lowering.py`) and handed to XLA when
+# the time that NumPy has cost it, by a static estimate of each call, passes what a compilation
+# costs. Calls that are cheaper in NumPy than a compiled call stay there for good. The decision
+# depends on shapes and on the number of calls alone, never on a clock, so two runs of a script do
+# the same.
+
+COMPILE_SECONDS = 30e-3
+CALL_SECONDS = 5e-6
+STEP_SECONDS = 0.7e-6
+ELEMENT_SECONDS = 1e-9
+TOO_LONG_SECONDS = 20e-3
+
+
+class Plan:
+    """How a program runs for arrays of given shapes and types."""
+
+    __slots__ = ("calls", "host", "limit")
+
+    def __init__(self, host: HostProgram | None, limit: int):
+        self.host = host
+        self.limit = limit
+        self.calls = 0
 
 
 class Program:
-    """A kernel with its static arguments bound; `run(*arrays)` executes it."""
+    """A kernel with its static arguments bound; `run(*arrays)` executes it on the CPU."""
 
-    __slots__ = ("call", "derivatives", "run")
+    __slots__ = ("call", "compiled", "derivatives", "plans")
 
     def __init__(self, kernel: Callable[..., Any], static: dict[str, Any]):
         self.call = partial(kernel, **static) if static else kernel
-        self.run: Callable[..., Any] = jax.jit(self.call)
+        self.compiled: Callable[..., Any] = jax.jit(self.call)
         self.derivatives: dict[Any, Any] = {}
+        self.plans: dict[tuple[Any, ...], Plan] = {}
+
+    def run(self, *arrays: Any) -> Any:
+        """Execute the kernel (Note [Two tiers])."""
+        host = self.host(arrays)
+        return self.compiled(*arrays) if host is None else host(*arrays)
+
+    def host(self, arrays: Sequence[Any]) -> Callable[..., Any] | None:
+        """The kernel as NumPy calls for these arrays; None when XLA is to run it."""
+        key: list[Any] = []
+        for a in arrays:
+            kind = type(a)
+            if kind is np.ndarray or hasattr(a, "shape"):
+                key.append(a.shape)
+                key.append(a.dtype)
+            else:
+                key.append(kind)
+        plan = self.plans.get(tuple(key))
+        if plan is None:
+            plan = self.plans[tuple(key)] = self._plan(arrays)
+        if plan.host is None:
+            counters.compiled += 1
+            return None
+        counters.host += 1
+        if plan.limit:
+            plan.calls += 1
+            if plan.calls > plan.limit:
+                plan.host = None
+        return plan.host.run if plan.host is not None else None
+
+    def _plan(self, arrays: Sequence[Any]) -> Plan:
+        if config.tier == "xla" or any(isinstance(a, jax.core.Tracer) for a in arrays):
+            return Plan(None, 0)
+        if len(self.plans) >= config.program_cache_size:
+            self.plans.clear()
+        avals = [
+            jax.ShapeDtypeStruct(a.shape, a.dtype) if hasattr(a, "shape") else a for a in arrays
+        ]
+        try:
+            host = HostProgram(self.call, avals)
+        except Unsupported:
+            return Plan(None, 0)
+        if config.tier == "host":
+            return Plan(host, 0)
+        return Plan(host, calls_before_compiling(host)) if host else Plan(None, 0)
 
     def abstract(self, *arrays: Any) -> Any:
         """The shapes and types of the results, without computing them (the meta device)."""
         return jax.eval_shape(self.call, *arrays)
+
+
+def calls_before_compiling(host: HostProgram) -> int:
+    """How often a program runs in NumPy before XLA takes over; 0 for ever, 1 for a long one."""
+    seconds = STEP_SECONDS * len(host.steps) + ELEMENT_SECONDS * host.cost
+    compiled = CALL_SECONDS + ELEMENT_SECONDS / 4 * host.cost
+    if seconds <= compiled:
+        return 0
+    if seconds > TOO_LONG_SECONDS:
+        return 1
+    return max(1, int(COMPILE_SECONDS / (seconds - compiled)))
+
+
+@dataclass
+class Counters:
+    """How calls were served: by NumPy, or by compiled programs."""
+
+    host: int = 0
+    compiled: int = 0
+
+
+counters = Counters()
 
 
 class ProgramCache(dict):

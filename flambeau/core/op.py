@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from ..devices import get_default_device
 from ..errors import FREED_GRAPH, INFERENCE_SAVED
@@ -52,10 +53,10 @@ def apply(
             out = program.abstract(*arrays)
             recording = recording and op.forward is None
         elif recording and op.forward is not None:
-            out, residuals = _forward_program(op, program, static).run(*arrays)
+            out, residuals = execute(_forward_program(op, program, static), inputs, arrays, device)
             out = out if len(out) > 1 else out[0]
         else:
-            out = program.run(*arrays)
+            out = execute(program, inputs, arrays, device)
     except (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError) as error:
         raise error.with_traceback(None) from None
     several = isinstance(out, (tuple, list))
@@ -69,6 +70,18 @@ def apply(
     if recording:
         record(op, program, static, inputs, arrays, results, residuals, label or op.label)
     return results if several else results[0]
+
+
+def execute(program: Program, inputs: Sequence[Any], arrays: list[Any], device: Any) -> Any:
+    """Run a program; NumPy values that XLA gets move to the device for good."""
+    if device is None or device.type == "cpu":
+        host = program.host(arrays)
+        if host is not None:
+            return host(*arrays)
+    for i, array in enumerate(arrays):
+        if type(array) is np.ndarray and isinstance(inputs[i], Tensor):
+            arrays[i] = inputs[i]._on_device()
+    return program.compiled(*arrays)
 
 
 def common_device(inputs: Sequence[Any]) -> Any:

@@ -45,15 +45,21 @@ class Storage:
             self.external = False
         self.version += 1
 
+    def read(self) -> Any:
+        """The contents, JAX or NumPy; a copy where the user's own code may write to them."""
+        if self.external and not self._reclaim():
+            return np.array(self.array)
+        return self.array
+
     def device_array(self) -> Any:
-        """The contents as XLA takes them. NumPy contents move to the device on first use."""
-        array = self.array
+        """The contents as a JAX array. NumPy contents move to the device for good."""
+        array = self.read()
         if type(array) is not np.ndarray:
             return array
-        if self.external and not self._reclaim():
-            return array
-        self.array = jax.device_put(array, jax_device(self.device))
-        return self.array
+        array = jax.device_put(array, jax_device(self.device))
+        if not self.external:
+            self.array = array
+        return array
 
     def host_array(self) -> np.ndarray:
         """The contents as a NumPy array; not to be written to."""

@@ -18,7 +18,7 @@ from ..size import Size
 from .execute import ProgramCache
 from .layout import host_replay, layout
 from .state import modes
-from .storage import Storage
+from .storage import Storage, jax_device
 
 _replays = ProgramCache(view_kernels.replay, ("steps",))
 _hook_numbers = itertools.count()
@@ -80,11 +80,22 @@ class Tensor:
     # Reading
 
     def _array(self) -> Any:
-        """The value, as XLA takes it."""
+        """The value, a JAX or a NumPy array, not to be written to."""
         if self._steps:
             return self._replay()
-        array = self._storage.array
-        return self._storage.device_array() if type(array) is np.ndarray else array
+        storage = self._storage
+        return storage.read() if storage.external else storage.array
+
+    def _on_device(self) -> Any:
+        """The value as a JAX array."""
+        if not self._steps:
+            return self._storage.device_array()
+        value = self._replay()
+        if type(value) is np.ndarray:
+            value = jax.device_put(value, jax_device(self._storage.device))
+            if self._cached_version == self._storage.version:
+                self._cache = value
+        return value
 
     def _replay(self) -> Any:
         storage = self._storage
@@ -92,13 +103,14 @@ class Tensor:
             return self._cache
         array = storage.array
         if type(array) is jax.ShapeDtypeStruct:
-            value = jax.ShapeDtypeStruct(self._view_shape, self._dtype_numpy())
-        else:
-            value = None
-            if type(array) is np.ndarray:
-                value = host_replay(array, self._steps, self._offsets)
-            if value is None:
-                value = _replays[(self._steps,)].run(storage.device_array(), *self._offsets)
+            return jax.ShapeDtypeStruct(self._view_shape, self._dtype_numpy())
+        value = None
+        if type(array) is np.ndarray:
+            value = host_replay(array, self._steps, self._offsets)
+            if value is not None and storage.external:
+                return np.array(value)
+        if value is None:
+            value = _replays[(self._steps,)].run(storage.read(), *self._offsets)
         if not storage.external:
             self._cache = value
             self._cached_version = storage.version
@@ -350,6 +362,10 @@ class Tensor:
         if self._inference:
             raise RuntimeError("Inference tensors do not track version counter.")
         return self._storage.version
+
+    def _is_view(self) -> bool:
+        """Whether this is a differentiable view of another tensor, `_base`."""
+        return self._base is not None
 
     def register_hook(self, hook: Any) -> Any:
         """Call `hook(grad)` when the gradient of this tensor is computed; it may replace it."""

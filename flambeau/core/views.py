@@ -221,7 +221,7 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
         if storage.device.type == "meta":
             storage.write(storage.array)
         else:
-            whole = PUT.programs[(steps,)].run(storage.device_array(), array, *offsets)
+            whole = PUT.programs[(steps,)].run(storage.read(), array, *offsets)
             storage.write(whole)
     node = value._node
     if isinstance(node, OpNode):

@@ -1,0 +1,1 @@
+"""Floor 1: kernels run by NumPy, without a compiler, at shapes not seen before."""

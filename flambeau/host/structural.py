@@ -1,0 +1,340 @@
+"""NumPy's form of XLA's primitives that move, reduce, multiply and select elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .elementwise import Function
+
+RULES: dict[str, Any] = {}
+
+
+def rule(name: str) -> Any:
+    """Register a rule for the primitive `name`."""
+
+    def register(function: Any) -> Any:
+        RULES[name] = function
+        return function
+
+    return register
+
+
+# Shapes
+
+
+@rule("broadcast_in_dim")
+def _broadcast_in_dim(params: Any, ins: Any, outs: Any) -> Function:
+    shape, axes = params["shape"], params["broadcast_dimensions"]
+    aligned = [1] * len(shape)
+    for axis, size in zip(axes, ins[0].shape, strict=True):
+        aligned[axis] = size
+    return lambda x, *_: np.broadcast_to(np.reshape(x, aligned), shape)
+
+
+@rule("reshape")
+def _reshape(params: Any, ins: Any, outs: Any) -> Function:
+    shape = params["new_sizes"]
+    if params.get("dimensions") is not None:
+        raise NotImplementedError("reshape with dimensions")
+    return lambda x: np.reshape(x, shape)
+
+
+RULES["squeeze"] = lambda params, ins, outs: lambda x, s=outs[0].shape: np.reshape(x, s)
+RULES["expand_dims"] = RULES["squeeze"]
+
+
+@rule("transpose")
+def _transpose(params: Any, ins: Any, outs: Any) -> Function:
+    axes = params["permutation"]
+    return lambda x: np.transpose(x, axes)
+
+
+@rule("rev")
+def _rev(params: Any, ins: Any, outs: Any) -> Function:
+    axes = params["dimensions"]
+    return lambda x: np.flip(x, axes)
+
+
+@rule("slice")
+def _slice(params: Any, ins: Any, outs: Any) -> Function:
+    steps = params["strides"] or (1,) * len(params["start_indices"])
+    index = tuple(
+        slice(a, b, c)
+        for a, b, c in zip(params["start_indices"], params["limit_indices"], steps, strict=True)
+    )
+    return lambda x: x[index]
+
+
+@rule("split")
+def _split(params: Any, ins: Any, outs: Any) -> Function:
+    at, axis = np.cumsum(params["sizes"])[:-1], params["axis"]
+    return lambda x: np.split(x, at, axis)
+
+
+@rule("concatenate")
+def _concatenate(params: Any, ins: Any, outs: Any) -> Function:
+    axis = params["dimension"]
+    return lambda *xs: np.concatenate(xs, axis)
+
+
+@rule("pad")
+def _pad(params: Any, ins: Any, outs: Any) -> Function:
+    shape, config = outs[0].shape, params["padding_config"]
+    target, source = [], []
+    for size, n, (low, _, interior) in zip(ins[0].shape, shape, config, strict=True):
+        step = interior + 1
+        first = max(0, -(low // step)) if low < 0 else 0
+        last = size - 1
+        while last >= first and low + last * step >= n:
+            last -= 1
+        source.append(slice(first, last + 1))
+        begin = low + first * step
+        target.append(
+            slice(begin, begin + (last - first) * step + 1 if last >= first else begin, step)
+        )
+    into, taken = tuple(target), tuple(source)
+    if 0 in ins[0].shape or any(s.stop <= s.start for s in source):
+        return lambda x, value: np.full(shape, value, x.dtype)
+
+    def padded(x: Any, value: Any) -> Any:
+        result = np.full(shape, value, x.dtype)
+        result[into] = x[taken]
+        return result
+
+    return padded
+
+
+@rule("iota")
+def _iota(params: Any, ins: Any, outs: Any) -> Function:
+    shape, axis = params["shape"], params["dimension"]
+    aligned = [1] * len(shape)
+    aligned[axis] = shape[axis]
+    values = np.broadcast_to(np.arange(shape[axis], dtype=outs[0].dtype).reshape(aligned), shape)
+    return lambda *_: values
+
+
+def _clamped(starts: Any, sizes: Any, shape: Any) -> tuple[slice, ...]:
+    return tuple(
+        slice(begin, begin + n)
+        for n, begin in (
+            (n, min(max(int(s), 0), total - n))
+            for s, n, total in zip(starts, sizes, shape, strict=True)
+        )
+    )
+
+
+@rule("dynamic_slice")
+def _dynamic_slice(params: Any, ins: Any, outs: Any) -> Function:
+    sizes, shape = params["slice_sizes"], ins[0].shape
+    return lambda x, *starts: x[_clamped(starts, sizes, shape)]
+
+
+@rule("dynamic_update_slice")
+def _dynamic_update_slice(params: Any, ins: Any, outs: Any) -> Function:
+    shape, sizes = ins[0].shape, ins[1].shape
+
+    def updated(x: Any, value: Any, *starts: Any) -> Any:
+        result = np.array(x)
+        result[_clamped(starts, sizes, shape)] = value
+        return result
+
+    return updated
+
+
+# Reductions
+
+for _name, _ufunc in {
+    "reduce_max": np.maximum,
+    "reduce_min": np.minimum,
+    "reduce_prod": np.multiply,
+    "reduce_or": np.bitwise_or,
+    "reduce_and": np.bitwise_and,
+    "reduce_xor": np.bitwise_xor,
+    "reduce_sum": np.add,
+}.items():
+
+    def _reduction(params: Any, ins: Any, outs: Any, ufunc: Any = _ufunc) -> Function:
+        axes, dtype, shape = tuple(params["axes"]), outs[0].dtype, outs[0].shape
+        identity = None
+        if any(ins[0].shape[a] == 0 for a in axes):
+            if ufunc in (np.maximum, np.minimum):
+                low = -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+                high = np.inf if dtype.kind == "f" else np.iinfo(dtype).max
+                identity = low if ufunc is np.maximum else high
+            else:
+                identity = ufunc.identity
+            return lambda x: np.full(shape, identity, dtype)
+        if not axes:
+            return lambda x: x
+        if ufunc in (np.maximum, np.minimum, np.bitwise_or, np.bitwise_and, np.bitwise_xor):
+            return lambda x: ufunc.reduce(x, axes)
+        return lambda x: ufunc.reduce(x, axes, dtype)
+
+    RULES[_name] = _reduction
+
+for _name, _function in {"argmax": np.argmax, "argmin": np.argmin}.items():
+
+    def _arg(params: Any, ins: Any, outs: Any, function: Any = _function) -> Function:
+        (axis,) = params["axes"]
+        dtype = outs[0].dtype
+        return lambda x: function(x, axis).astype(dtype)
+
+    RULES[_name] = _arg
+
+for _name, _ufunc in {
+    "cumsum": np.add,
+    "cumprod": np.multiply,
+    "cummax": np.maximum,
+    "cummin": np.minimum,
+}.items():
+
+    def _cumulative(params: Any, ins: Any, outs: Any, ufunc: Any = _ufunc) -> Function:
+        axis, dtype = params["axis"], outs[0].dtype
+        if params["reverse"]:
+            return lambda x: np.flip(ufunc.accumulate(np.flip(x, axis), axis, dtype), axis)
+        return lambda x: ufunc.accumulate(x, axis, dtype)
+
+    RULES[_name] = _cumulative
+
+
+# Products
+
+
+@rule("dot_general")
+def _dot_general(params: Any, ins: Any, outs: Any) -> Function:
+    (left, right), (left_batch, right_batch) = params["dimension_numbers"]
+    x, y, dtype = ins[0], ins[1], outs[0].dtype
+    if dtype.kind not in "fc" or x.dtype != dtype or y.dtype != dtype:
+        raise NotImplementedError("dot_general of mixed or integer types")
+    free_x = [i for i in range(x.ndim) if i not in left and i not in left_batch]
+    free_y = [i for i in range(y.ndim) if i not in right and i not in right_batch]
+    order_x = [*left_batch, *free_x, *left]
+    order_y = [*right_batch, *right, *free_y]
+    batch = [x.shape[i] for i in left_batch]
+    inner = int(np.prod([x.shape[i] for i in left], dtype=np.int64))
+    rows = int(np.prod([x.shape[i] for i in free_x], dtype=np.int64))
+    columns = int(np.prod([y.shape[i] for i in free_y], dtype=np.int64))
+    shape_x, shape_y = (*batch, rows, inner), (*batch, inner, columns)
+    shape = outs[0].shape
+    plain_x = order_x == list(range(x.ndim)) and x.shape == shape_x
+    plain_y = order_y == list(range(y.ndim)) and y.shape == shape_y
+    if plain_x and plain_y and shape == (*batch, rows, columns):
+        return np.matmul
+
+    def product(a: Any, b: Any) -> Any:
+        if not plain_x:
+            a = np.reshape(np.transpose(a, order_x), shape_x)
+        if not plain_y:
+            b = np.reshape(np.transpose(b, order_y), shape_y)
+        return np.reshape(np.matmul(a, b), shape)
+
+    return product
+
+
+# Selection
+
+
+@rule("sort")
+def _sort(params: Any, ins: Any, outs: Any) -> Function:
+    axis, keys = params["dimension"], params["num_keys"]
+    if keys != 1 or ins[0].dtype.kind == "c":
+        raise NotImplementedError("sort by several keys")
+    if len(ins) == 1:
+        return lambda x: [np.sort(x, axis, kind="stable")]
+
+    def ordered(*xs: Any) -> Any:
+        order = np.argsort(xs[0], axis, kind="stable")
+        return [np.take_along_axis(x, order, axis) for x in xs]
+
+    return ordered
+
+
+@rule("gather")
+def _gather(params: Any, ins: Any, outs: Any) -> Function:
+    """Gathers that take whole slices along collapsed axes, one index column for each."""
+    numbers, sizes = params["dimension_numbers"], params["slice_sizes"]
+    operand, indices = ins[0], ins[1]
+    batching = tuple(numbers.operand_batching_dims)
+    mapped, collapsed = numbers.start_index_map, numbers.collapsed_slice_dims
+    whole = [i for i in range(operand.ndim) if i not in collapsed and i not in batching]
+    if (
+        batching
+        or set(mapped) != set(collapsed)
+        or any(sizes[i] != operand.shape[i] for i in whole)
+    ):
+        raise NotImplementedError("gather of windows")
+    mode = str(params["mode"])
+    if "FILL" in mode:
+        raise NotImplementedError("gather that fills")
+    offsets = numbers.offset_dims
+    lead = [i for i in range(len(outs[0].shape)) if i not in offsets]
+    target = [*lead, *offsets]
+    inverse = np.argsort(target)
+    plain = list(inverse) == list(range(len(target)))
+    order = [*mapped, *whole]
+    arranged = order == list(range(operand.ndim))
+    limits = [operand.shape[i] - 1 for i in mapped]
+
+    def gathered(x: Any, at: Any) -> Any:
+        x = x if arranged else np.transpose(x, order)
+        columns = tuple(np.clip(at[..., k], 0, limit) for k, limit in enumerate(limits))
+        found = x[columns]
+        return found if plain else np.transpose(found, inverse)
+
+    del indices
+    return gathered
+
+
+def _scatter(combine: Any) -> Any:
+    """Scatters of whole slices along inserted axes, one index column for each."""
+
+    def make(params: Any, ins: Any, outs: Any) -> Function:
+        numbers = params["dimension_numbers"]
+        operand, updates = ins[0], ins[2]
+        mapped = numbers.scatter_dims_to_operand_dims
+        inserted = numbers.inserted_window_dims
+        if tuple(numbers.operand_batching_dims) or set(mapped) != set(inserted):
+            raise NotImplementedError("scatter of windows")
+        whole = [i for i in range(operand.ndim) if i not in inserted]
+        window = list(numbers.update_window_dims)
+        if [updates.shape[i] for i in window] != [operand.shape[i] for i in whole]:
+            raise NotImplementedError("scatter of partial windows")
+        lead = [i for i in range(updates.ndim) if i not in window]
+        arrange = [*lead, *window]
+        order = [*mapped, *whole]
+        back = np.argsort(order)
+        limits = [operand.shape[i] for i in mapped]
+        clip = "CLIP" in str(params["mode"])
+
+        def scattered(x: Any, at: Any, value: Any) -> Any:
+            result = np.array(np.transpose(x, order))
+            value = np.transpose(value, arrange)
+            columns = [at[..., k] for k in range(len(limits))]
+            if clip:
+                columns = [np.clip(c, 0, n - 1) for c, n in zip(columns, limits, strict=True)]
+            else:
+                inside = np.ones(np.shape(columns[0]), bool)
+                for c, n in zip(columns, limits, strict=True):
+                    inside &= (c >= 0) & (c < n)
+                if not inside.all():
+                    columns = [c[inside] for c in columns]
+                    value = value[inside]
+            index = tuple(columns)
+            if combine is None:
+                result[index] = value
+            else:
+                combine.at(result, index, value)
+            return np.transpose(result, back)
+
+        return scattered
+
+    return make
+
+
+RULES["scatter"] = _scatter(None)
+RULES["scatter-add"] = RULES["scatter_add"] = _scatter(np.add)
+RULES["scatter_mul"] = _scatter(np.multiply)
+RULES["scatter_min"] = _scatter(np.minimum)
+RULES["scatter_max"] = _scatter(np.maximum)
