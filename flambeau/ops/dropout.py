@@ -57,7 +57,7 @@ def _left_alone(function: str, x: Any, p: float, train: Any, features: bool) -> 
 
 
 def _mask(x: Tensor, keep: float, features: bool) -> Any:
-    """An array: True with probability `keep`, for each element or for each channel of each sample."""
+    """An array: True with probability `keep`, for each element or each channel of each sample."""
     shape = tuple(x._dims())
     strides = strides_of(x)
     if features:
