@@ -68,12 +68,15 @@ _LAZY = (
     "fft",
     "testing",
     "random",
+    "serialization",
 )
 
 
 def __getattr__(name: str):
     if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in ("load", "save"):
+        return getattr(importlib.import_module(f"{__name__}.serialization"), name)
     if name.startswith("_"):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
