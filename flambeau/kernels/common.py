@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import numpy as np
 from jax import lax
+
+from flambeau.errors import broadcast_shapes
 
 NARROW = (np.dtype("float16"), np.dtype(jax.numpy.bfloat16))
 
 
 def broadcast(*arrays):
     """The arrays at their common shape, by NumPy's broadcasting rules."""
-    shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+    shapes = [np.shape(a) for a in arrays]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        shape = functools.reduce(broadcast_shapes, shapes)  # raises in PyTorch's words
     return tuple(expand(a, shape) for a in arrays)
 
 

@@ -26,6 +26,11 @@ def is_inexact(x) -> bool:
 # Signs
 
 
+def negative(x):
+    """-x."""
+    return lax.neg(x)
+
+
 def sign(x):
     """-1, 0 or 1; NaN gives 0."""
     if x.dtype.kind == "b":

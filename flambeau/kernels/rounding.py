@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jax import lax
 
 from flambeau.kernels.common import broadcast, cast
 from flambeau.kernels.elementwise import number, plus, times, where, widen, widened, widened_vjp
-from flambeau.kernels.transcendental import broadcasting_vjp
+from flambeau.kernels.transcendental import broadcasting_vjp, exp2
 
 
 def is_integral(x) -> bool:
@@ -162,7 +164,7 @@ def frexp_vjp(cts, inputs, outputs, needs):
     ct = cts[0]
     if ct is None:
         return (lax.full_like(inputs[0], 0),)
-    power = lax.exp2(cast(outputs[1], widen(ct).dtype))
+    power = exp2(cast(outputs[1], widen(ct).dtype))
     return (cast(lax.div(widen(ct), power), ct.dtype),)
 
 
@@ -170,4 +172,13 @@ def frexp_vjp(cts, inputs, outputs, needs):
 def ldexp(x, exponent):
     """x * 2^exponent."""
     x, exponent = broadcast(x, exponent)
-    return lax.mul(x, lax.exp2(exponent))
+    return lax.mul(x, exp2(exponent))
+
+
+@widened_vjp
+@broadcasting_vjp
+def ldexp_vjp(cts, inputs, outputs, needs):
+    """dx = g 2^exponent, dexponent = g x 2^exponent ln 2."""
+    x, exponent = inputs
+    of_x = lax.mul(cts[0], exp2(exponent))
+    return of_x, times(lax.mul(of_x, x), math.log(2))

@@ -59,8 +59,24 @@ def exp_vjp(cts, inputs, outputs, needs):
 
 @widened
 def exp2(x):
-    """2^x."""
-    return lax.exp2(x)
+    """2^x, exact for whole numbers."""
+    if x.dtype.kind == "c":
+        return lax.exp2(x)
+    wide = cast(x, np.dtype(np.float64))
+    limit = np.float64(2000)
+    bounded = lax.clamp(lax.neg(limit), wide, limit)
+    whole = lax.round(bounded, lax.RoundingMethod.TO_NEAREST_EVEN)
+    fraction = lax.exp(times(lax.sub(bounded, whole), math.log(2)))
+    exponent = lax.convert_element_type(where(lax.ne(whole, whole), 0, whole), np.int64)
+    half = lax.shift_right_arithmetic(exponent, lax.full_like(exponent, 1))
+    scaled = lax.mul(lax.mul(fraction, _power_of_two(half)), _power_of_two(lax.sub(exponent, half)))
+    return cast(scaled, x.dtype)
+
+
+def _power_of_two(exponent):
+    """2^exponent in float64, from the bits, for |exponent| below 1023."""
+    bits = lax.shift_left(plus(exponent, 1023), lax.full_like(exponent, 52))
+    return lax.bitcast_convert_type(bits, np.float64)
 
 
 @widened_vjp
@@ -137,6 +153,10 @@ def logaddexp2(a, b):
 
 def _log_sum(a, b, correction):
     a, b = broadcast(a, b)
+    if a.dtype.kind == "c":
+        first = lax.ge(lax.real(a), lax.real(b))
+        larger, smaller = lax.select(first, a, b), lax.select(first, b, a)
+        return lax.add(larger, correction(lax.sub(smaller, larger)))
     larger = lax.max(a, b)
     gap = lax.neg(lax.abs(lax.sub(a, b)))
     # Equal infinities have no difference.
@@ -146,21 +166,21 @@ def _log_sum(a, b, correction):
 @widened_vjp
 @broadcasting_vjp
 def logaddexp_vjp(cts, inputs, outputs, needs):
-    """da = g / (1 + e^(b - a)), db likewise."""
+    """da = g / conj(1 + e^(b - a)), db likewise."""
     return _log_sum_vjp(cts[0], *inputs, lax.exp)
 
 
 @widened_vjp
 @broadcasting_vjp
 def logaddexp2_vjp(cts, inputs, outputs, needs):
-    """da = g / (1 + 2^(b - a)), db likewise."""
+    """da = g / conj(1 + 2^(b - a)), db likewise."""
     return _log_sum_vjp(cts[0], *inputs, lax.exp2)
 
 
 def _log_sum_vjp(ct, a, b, power):
     return (
-        lax.div(ct, plus(power(lax.sub(b, a)), 1)),
-        lax.div(ct, plus(power(lax.sub(a, b)), 1)),
+        lax.div(ct, conjugate(plus(power(lax.sub(b, a)), 1))),
+        lax.div(ct, conjugate(plus(power(lax.sub(a, b)), 1))),
     )
 
 

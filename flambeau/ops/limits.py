@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from .. import dtypes
@@ -25,6 +26,19 @@ from .registry import declare, store_out
 
 # Signs
 
+unary(
+    "neg",
+    kernels.negative,
+    "-input",
+    refusals={
+        "b": RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+            "invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+    },
+    label="Neg",
+    aliases=("negative",),
+)
 unary(
     "sign",
     kernels.sign,
@@ -261,6 +275,14 @@ def _combined(
 ) -> Tensor:
     """The arguments (input, tensor1, tensor2, value), also in the old order with `value` second."""
     if len(args) == 3:
+        warnings.warn(
+            f"This overload of {name} is deprecated:\n\t{name}(Tensor input, Number value, Tensor "
+            "tensor1, Tensor tensor2, *, Tensor out = None)\nConsider using one of the following "
+            f"signatures instead:\n\t{name}(Tensor input, Tensor tensor1, Tensor tensor2, *, "
+            "Number value = 1, Tensor out = None)",
+            UserWarning,
+            stacklevel=3,
+        )
         value, first, second = args
         value = keyword.pop("value", value)
     else:

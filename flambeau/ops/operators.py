@@ -66,7 +66,7 @@ ARITHMETIC = {
     "rshift": "bitwise_right_shift",
 }
 COMPARISON = ("eq", "ne", "lt", "le", "gt", "ge")
-UNARY = {"neg": "neg", "pos": "positive", "abs": "abs", "invert": "bitwise_not"}
+UNARY = {"neg": "neg", "pos": "positive", "abs": "abs"}
 
 
 def attach() -> None:

@@ -254,7 +254,7 @@ def div(
         return store_out(out, div, "div", (input, other), {"rounding_mode": rounding_mode})
     if rounding_mode is None:
         return _true_divide(input, other)
-    from .pointwise_more import rounded_division
+    from .rounding import rounded_division
 
     return rounded_division(input, other, rounding_mode)
 
@@ -296,7 +296,6 @@ for _name, (_function, _doc, _aliases) in COMPARISONS.items():
 
 # Exponentials and the like
 
-neg = define_unary("neg", lax.neg, "-input", floating=False, aliases=("negative",))
 exp = define_unary("exp", lax.exp, "e to the power of input", vjp=kernels.from_output(lambda y: y))
 log = define_unary("log", lax.log, "The natural logarithm")
 sqrt = define_unary(

@@ -58,13 +58,13 @@ logaddexp = binary(
     "logaddexp",
     kernels.logaddexp,
     "log(exp(input) + exp(other))",
-    refusals=unsupported("bic"),
+    refusals=unsupported("bi"),
     inplace=False,
 )
 logaddexp2 = binary(
     "logaddexp2",
     kernels.logaddexp2,
     "log2(2^input + 2^other)",
-    refusals=unsupported("bic"),
+    refusals=unsupported("bi"),
     inplace=False,
 )
