@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -25,7 +25,13 @@ _hook_numbers = itertools.count()
 CPU = Device("cpu")
 
 
-class Tensor:
+if TYPE_CHECKING:
+    from .attached import Attached
+else:
+    Attached = object
+
+
+class Tensor(Attached):
     """A multi-dimensional array of one element type, with define-by-run automatic differentiation.
 
     Args:

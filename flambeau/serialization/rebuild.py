@@ -31,22 +31,24 @@ class LoadedStorage:
         self.memory = memory  # uint8
         self.dtype = dtype  # None: untyped
         self.device = device
-        self._first: Tensor | None = None
-        self._flat: Tensor | None = None
+        self._first: Tensor | None = None  # of the tensors that share the memory
 
     def tensor(self, dtype: dtypes.dtype, offset: int, size: tuple, stride: tuple) -> Tensor:
         """The tensor that looks at this memory in the given way."""
         self._check(dtype, offset, size, stride)
         whole = offset == 0 and math.prod(size) * dtype.itemsize == self.memory.nbytes
-        if self._flat is None and whole and stride == _row_major(size):
-            if self._first is None or tuple(self._first.shape) != size:
-                array = self.memory.view(dtype.numpy).reshape(size)
-                self._first = self._flat = wrap(array, self.device)
+        if self._first is None and whole and stride == _row_major(size):
+            self._first = wrap(self._elements(dtype).reshape(size), self.device)
             return alias(self._first)
-        if self._flat is None:
-            self._flat = wrap(self.memory.view(dtype.numpy), self.device)
+        if self._first is None:
+            self._first = wrap(self._elements(dtype), self.device)
         with no_grad():
-            return alias(self._flat.as_strided(size, stride, offset))
+            return alias(self._first.as_strided(size, stride, offset))
+
+    def _elements(self, dtype: dtypes.dtype) -> np.ndarray:
+        if dtype.numpy is None:
+            raise NotImplementedError(f"torch.load of a tensor of {dtype}")
+        return self.memory.view(dtype.numpy)
 
     def _check(self, dtype: dtypes.dtype, offset: Any, size: Any, stride: Any) -> None:
         numbers = (offset, *size, *stride)

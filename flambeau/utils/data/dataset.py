@@ -127,8 +127,8 @@ class StackDataset(Dataset[Any]):
         return tuple(dataset[index] for dataset in self.datasets)
 
     def __getitems__(self, indices: Sequence[Any]) -> list[Any]:
-        named = isinstance(self.datasets, dict)
-        datasets = self.datasets.values() if named else self.datasets
+        names = tuple(self.datasets) if isinstance(self.datasets, dict) else None
+        datasets = self.datasets.values() if isinstance(self.datasets, dict) else self.datasets
         columns = [_items(dataset, indices) for dataset in datasets]
         for column in columns:
             if len(column) != len(indices):
@@ -137,7 +137,7 @@ class StackDataset(Dataset[Any]):
                     f"Expected {len(indices)}, got {len(column)}"
                 )
         rows = list(zip(*columns, strict=True))
-        return [dict(zip(self.datasets, row, strict=True)) for row in rows] if named else rows
+        return rows if names is None else [dict(zip(names, row, strict=True)) for row in rows]
 
     def __len__(self) -> int:
         return self._length
