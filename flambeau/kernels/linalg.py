@@ -244,6 +244,8 @@ def cholesky_ex(x, *, upper):
 def _first_bad_minor(x):
     """The order of the first leading minor that isn't positive, by elimination without pivoting."""
     n = x.shape[-1]
+    if n == 0:
+        return lax.full(x.shape[:-2], 0, np.int32)
 
     def eliminate(k, state):
         rest, info = state
@@ -286,9 +288,33 @@ def cholesky_solve(b, factor, *, upper):
     return _triangular(factor, b, lower=True, transpose_a=True, conjugate_a=True)
 
 
+def cholesky_solve_vjp(cts, inputs, outputs, needs, *, upper):
+    """gb = A^-1 g; for the factor -(gb X^H + X gb^H) L, all of it, not its triangle alone."""
+    b, factor = inputs
+    gb = cholesky_solve(cts[0], factor, upper=upper)
+    gf = None
+    if needs[1]:
+        product = matmul(gb, adjoint(outputs[0]))
+        gf = _factor_gradient(lax.add(product, adjoint(product)), factor, upper)
+    return _sum_batches(gb, b.shape) if needs[0] else None, gf
+
+
+def _factor_gradient(common, factor, upper):
+    """-common L, or -U common, summed over batches that the factor lacks."""
+    gradient = matmul(factor, common) if upper else matmul(common, factor)
+    return lax.neg(_sum_batches(gradient, factor.shape))
+
+
 def cholesky_inverse(factor, *, upper):
     """A^-1, given the Cholesky factor of A."""
     return cholesky_solve(identity_like(factor), factor, upper=upper)
+
+
+def cholesky_inverse_vjp(cts, inputs, outputs, needs, *, upper):
+    """-A^-1 (g + g^H) A^-1 L, all of it, not its triangle alone."""
+    inverse = outputs[0]
+    both = lax.add(cts[0], adjoint(cts[0]))
+    return (_factor_gradient(matmul(matmul(inverse, both), inverse), inputs[0], upper),)
 
 
 # --- QR -----------------------------------------------------------------------------------------
@@ -300,6 +326,23 @@ def qr(x, *, mode):
         upper = lax.linalg.qr(x, full_matrices=False)[1]
         return lax.full((0,), 0, x.dtype), upper
     return lax.linalg.qr(x, full_matrices=mode == "complete")
+
+
+def qr_vjp(cts, inputs, outputs, needs, *, mode):
+    """JAX's derivative, with PyTorch's refusals."""
+    (x,) = inputs
+    if mode == "r":
+        raise RuntimeError(
+            "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. Please "
+            "use linalg.qr(A, mode='reduced') if you are going to differentiate through linalg.qr."
+        )
+    if mode == "complete" and x.shape[-2] > x.shape[-1]:
+        raise RuntimeError(
+            "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
+        )
+    primals, pull = jax.vjp(lambda x: qr(x, mode=mode), x)
+    filled = (lax.full_like(y, 0) if g is None else g for g, y in zip(cts, primals, strict=True))
+    return (conjugate(pull(tuple(conjugate(g) for g in filled))[0]),)
 
 
 def geqrf(x):

@@ -30,6 +30,8 @@ from . import (  # noqa: F401, I001
     unique,
     matmul,
     tensor_products,
+    linalg,
+    decompositions,
     activation,
     linear,
     convolution,

@@ -121,7 +121,6 @@ def test_cholesky_family(dtype, upper):
         lambda b, f: torch.cholesky_solve(b, f, upper=upper),
         [b, factor],
         statics,
-        grad=False,
         **tolerance,
     )
     check(
@@ -129,7 +128,6 @@ def test_cholesky_family(dtype, upper):
         lambda f: torch.cholesky_inverse(f, upper=upper),
         [factor],
         statics,
-        grad=False,
         **tolerance,
     )
 
