@@ -34,10 +34,8 @@ def cumprod(x, *, dim, dtype=None):
 def cumprod_vjp(cts, inputs, outputs, needs, *, dim, dtype=None):
     """sum_{j >= i} ct[j] out[j] / x[i] without zeros; with zeros, by the products themselves."""
     (x,) = inputs
-    if x.ndim == 0:
-        return (cast(cts[0], x.dtype),)
-    wide, factors = accumulated(x, dtype)
-    ct = cast(cts[0], factors.dtype)
+    wide, factors = accumulated(_at_least_1d(x), dtype)
+    ct = cast(_at_least_1d(cts[0]), factors.dtype)
     products, pull = jax.vjp(lambda a: lax.cumprod(a, dim), factors)
     real_part = lax.conj if np.issubdtype(factors.dtype, np.complexfloating) else lambda a: a
     zero = lax.full_like(factors, 0)
@@ -49,8 +47,13 @@ def cumprod_vjp(cts, inputs, outputs, needs, *, dim, dtype=None):
     def multiplied():
         return real_part(pull(real_part(ct))[0])
 
-    has_zero = lax.reduce_or(lax.eq(factors, zero), tuple(range(x.ndim)))
-    return (cast(cast(lax.cond(has_zero, multiplied, divided), wide), x.dtype),)
+    has_zero = lax.reduce_or(lax.eq(factors, zero), tuple(range(factors.ndim)))
+    gradient = lax.reshape(lax.cond(has_zero, multiplied, divided), x.shape)
+    return (cast(cast(gradient, wide), x.dtype),)
+
+
+def _at_least_1d(x):
+    return x if x.ndim else lax.reshape(x, (1,))
 
 
 def cummax(x, *, dim):
@@ -97,9 +100,7 @@ def logcumsumexp_vjp(cts, inputs, outputs, needs, *, dim):
     """sum_{j >= i} ct[j] exp(x[i] - out[j]), its positive and negative parts in log space."""
     (x,) = inputs
     work = compute_dtype(x.dtype)
-    if x.ndim == 0:
-        return (cts[0],)
-    ct, wide, out = cast(cts[0], work), cast(x, work), cast(outputs[0], work)
+    ct, wide, out = (cast(_at_least_1d(a), work) for a in (cts[0], x, outputs[0]))
     least = lax.full_like(ct, np.finfo(work).min)
 
     def part(sign):
@@ -109,7 +110,7 @@ def logcumsumexp_vjp(cts, inputs, outputs, needs, *, dim):
         logarithm = lax.select(positive, logarithm, least)
         return lax.exp(lax.add(lax.cumlogsumexp(lax.sub(logarithm, out), dim, reverse=True), wide))
 
-    return (cast(lax.sub(part(1), part(-1)), x.dtype),)
+    return (cast(lax.reshape(lax.sub(part(1), part(-1)), x.shape), x.dtype),)
 
 
 def diff(x, *, n, dim):

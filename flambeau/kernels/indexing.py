@@ -25,7 +25,7 @@ _MODE = lax.GatherScatterMode.PROMISE_IN_BOUNDS
 def index_select(x, index, *, dim):
     """out[..., i, ...] = x[..., index[i], ...] along `dim`; a 0-d `x` or `index` counts as 1-d."""
     if x.ndim == 0:
-        return x
+        return lax.reshape(index_select(_at_least_1d(x), index, dim=0), ())
     index = lax.reshape(index, (index.size,))
     sizes = tuple(1 if axis == dim else n for axis, n in enumerate(x.shape))
     numbers = lax.GatherDimensionNumbers(
@@ -83,7 +83,12 @@ def index_fill_vjp(cts, inputs, outputs, needs, *, dim):
     (ct,) = cts
     _, index, value = inputs
     d_x = index_fill(ct, index, lax.full((), 0, ct.dtype), dim=dim) if needs[0] else None
-    d_value = unbroadcast(index_select(ct, index, dim=dim), value.shape) if needs[2] else None
+    d_value = None
+    if needs[2]:  # a place that is written twice counts once
+        written = lax.full(ct.shape, False, np.dtype(np.bool_))
+        written = index_fill(written, index, lax.full((), True, np.dtype(np.bool_)), dim=dim)
+        part = lax.select(written, ct, lax.full_like(ct, 0))
+        d_value = cast(lax.reduce_sum(part, tuple(range(ct.ndim))), value.dtype)
     return d_x, None, d_value
 
 
@@ -116,8 +121,7 @@ def _index_like(index, shape, dim):
 
 def _write_slices(operation, x, index, source, dim):
     if x.ndim == 0:
-        numbers = lax.ScatterDimensionNumbers((), (), ())
-        return operation(x, _no_index(), lax.reshape(source, ()), numbers, mode=_MODE)
+        return lax.reshape(_write_slices(operation, _at_least_1d(x), index, source, 0), ())
     index = lax.reshape(index, (index.size,))
     shape = (*x.shape[:dim], index.size, *x.shape[dim + 1 :])
     numbers = lax.ScatterDimensionNumbers(
@@ -126,10 +130,6 @@ def _write_slices(operation, x, index, source, dim):
         scatter_dims_to_operand_dims=(dim,),
     )
     return operation(x, _vectors(index), lax.reshape(source, shape), numbers, mode=_MODE)
-
-
-def _no_index():
-    return lax.full((0,), 0, np.dtype(np.int32))
 
 
 def _vectors(index):
@@ -146,7 +146,7 @@ def gather(x, index, *, dim):
         shape = index.shape
         return lax.reshape(gather(_at_least_1d(x), _at_least_1d(index), dim=0), shape)
     if index.size == 0:
-        return lax.full(index.shape, 0, x.dtype)
+        return cast(index, x.dtype)
     others = tuple(axis for axis in range(x.ndim) if axis != dim)
     numbers = lax.GatherDimensionNumbers(
         offset_dims=(),
@@ -225,6 +225,15 @@ def _source_gradient(ct, index, source, dim):
     return lax.pad(picked, lax.full((), 0, picked.dtype), missing)
 
 
+def _unchanged(x, *read):
+    """x; the arrays that the result does not depend on at this shape still count as read, since
+    which ones a derivative reads must not depend on shapes."""
+    for array in read:
+        none = lax.reduce_and(lax.eq(array, array), tuple(range(array.ndim)))
+        x = lax.select(none, x, x)
+    return x
+
+
 def _cut(x, shape, dim):
     """x cut down to `shape` in every axis but `dim`."""
     limits = (*shape[:dim], x.shape[dim], *shape[dim + 1 :])
@@ -236,7 +245,7 @@ def _scatter(operation, x, index, source, dim):
         flat = _scatter(operation, _at_least_1d(x), _at_least_1d(index), _at_least_1d(source), 0)
         return lax.reshape(flat, x.shape)
     if index.size == 0:
-        return x
+        return _unchanged(x, index)
     part = _cut(x, index.shape, dim)
     others = tuple(axis for axis in range(x.ndim) if axis != dim)
     numbers = lax.ScatterDimensionNumbers(
@@ -514,7 +523,7 @@ def masked_scatter(x, mask, source):
     """x with the elements of `source`, in order, at the places where `mask` holds."""
     x, mask = broadcast(x, mask)
     if source.size == 0 or x.size == 0:
-        return x
+        return lax.select(mask, x, x)
     count = lax.cumsum(lax.reshape(cast(mask, np.dtype(np.int64)), (mask.size,)), 0)
     order = lax.sub(count, lax.full_like(count, 1))
     order = lax.clamp(np.int64(0), order, np.int64(source.size - 1))

@@ -266,7 +266,7 @@ def argmin(x, *, dim, keepdim):
 def at_index(ct, index, shape, dim):
     """`ct` at `index` along the axis `dim` of an array of zeros of `shape`."""
     if not shape:
-        return lax.reshape(ct, ())
+        return lax.reshape(at_index(ct, index, (1,), 0), ())
     here = lax.eq(lax.broadcasted_iota(INDEX, shape, dim), restore(index, shape, (dim,)))
     ct = restore(ct, shape, (dim,))
     return lax.select(here, ct, lax.full_like(ct, 0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +14,7 @@ from .. import dtypes
 from ..core.legacy import scalar_type_name
 from ..core.tensor import Tensor
 from ..errors import dimension
+from ..kernels.views import row_major
 
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input"}
 
@@ -122,3 +123,18 @@ def known(x: Tensor) -> np.ndarray | None:
 def not_implemented_for(kernel: str, dtype: dtypes.dtype) -> NotImplementedError:
     """The error for an element type that a function does not take."""
     return NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_type_name(dtype)}'")
+
+
+def set_memory_order(x: Tensor, order: Sequence[int]) -> None:
+    """Give a fresh tensor the strides of memory with its axes in `order`, outermost first."""
+    shape, strides = x._dims(), [0] * x.dim()
+    for axis, step in zip(order, row_major([shape[i] for i in order]), strict=True):
+        strides[axis] = step
+    x._storage.strides = tuple(strides)
+
+
+def move_axis_in_memory(x: Tensor, axis: int, place: int) -> None:
+    """Give a fresh tensor the strides of one whose axis `axis` was at `place` when it was made."""
+    order = [i for i in range(x.dim()) if i != axis]
+    order.insert(place, axis)
+    set_memory_order(x, order)

@@ -96,6 +96,8 @@ def diff(
             _check_extra(shape, extra._dims(), axis)
     if n < 0:
         raise RuntimeError(f"order must be non-negative but got {n}")
+    if n == 0:
+        return input.clone()  # type: ignore[attr-defined]
     parts = [p for p in (prepend, input, append) if p is not None]
     joined = FUNCTIONS["cat"](parts, axis) if len(parts) > 1 else input
     return apply(DIFF, (joined,), (int(n), axis))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, errors
+from .. import dtypes, errors, formats
 from ..core.op import Op, apply
 from ..core.tensor import Tensor
 from ..dtypes import RESULT
@@ -18,7 +18,7 @@ from ..kernels import shape as kernels
 from ..size import Size
 from .arguments import check_tensors, integer, numpy_names
 from .registry import cast, declare
-from .views import expand, movedim, reshape_to
+from .views import channels_last_strides, expand, reshape_to
 
 CAT = Op(kernels.cat, vjp=kernels.cat_vjp)
 STACK = Op(kernels.stack)
@@ -70,7 +70,12 @@ def cat(tensors: Any, dim: int = 0) -> Tensor:
     if len(used) != len(given):
         result = converted[0].dtype
         converted = tuple(cast(t, result) for t in used)
-    return apply(CAT, converted, (axis,))
+    joined = apply(CAT, converted, (axis,))
+    if len(shape) in (4, 5) and not used[0]._is_plain():
+        form = formats.channels_last if len(shape) == 4 else formats.channels_last_3d
+        if all(t.is_contiguous(memory_format=form) for t in used):  # type: ignore[attr-defined]
+            joined._storage.strides = channels_last_strides(joined._dims(), form)
+    return joined
 
 
 @declare(method=False, out=True)
@@ -267,7 +272,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         for at, t in enumerate(given)
     ]
     if swapped:
-        grids = [movedim(g, 0, 1) for g in (grids[1], grids[0], *grids[2:])]
+        grids = [grids[1], grids[0], *grids[2:]]
     return tuple(grids)
 
 

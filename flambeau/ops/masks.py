@@ -17,7 +17,7 @@ from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import broadcast_shapes
 from ..kernels import indexing as kernels
-from .arguments import check_tensor, invalid_arguments, known
+from .arguments import check_tensor, invalid_arguments, known, set_memory_order
 from .pointwise import promoted
 from .registry import declare
 from .views import expand
@@ -64,7 +64,10 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
         from .registry import store_out
 
         return store_out(out, nonzero, "nonzero", (input,), {})
-    return tensor_from_host(np.argwhere(host_values("nonzero", input)), input.device)
+    found = tensor_from_host(np.argwhere(host_values("nonzero", input)), input.device)
+    if found.numel():
+        set_memory_order(found, (1, 0))
+    return found
 
 
 @declare()

@@ -22,6 +22,7 @@ from .arguments import (
     invalid_arguments,
     not_implemented_for,
     numpy_names,
+    set_memory_order,
 )
 from .masks import MASKED_FILL, host_values
 from .registry import cast, declare
@@ -45,15 +46,20 @@ DIAGONAL_SCATTER = Op(kernels.diagonal_scatter)
 AS_STRIDED_SCATTER = Op(kernels.as_strided_scatter)
 
 
+def _listed(name: str, parameter: str, args: tuple[Any, ...], named: Any) -> tuple[int, ...]:
+    """The integers of a method that takes them one by one, as a sequence or by name."""
+    if named is None and not args:
+        raise TypeError(f'{name}() missing 1 required positional arguments: "{parameter}"')
+    return sizes_of(args if named is None else (named,))
+
+
 # --- repeating ------------------------------------------------------------------------------------
 
 
 @declare(function=False)
-def repeat(self: Tensor, *repeats: Any) -> Tensor:
+def repeat(self: Tensor, *args: Any, repeats: Any = None) -> Tensor:
     """The tensor laid out `repeats[i]` times along axis i; more repeats add axes in front."""
-    if not repeats:
-        raise TypeError('repeat() missing 1 required positional arguments: "repeats"')
-    counts, shape = sizes_of(repeats), self._dims()
+    counts, shape = _listed("repeat", "repeats", args, repeats), self._dims()
     if len(counts) < len(shape):
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
@@ -74,9 +80,9 @@ def tile(input: Tensor, dims: Any) -> Tensor:
     return repeat(input, (1,) * (input.dim() - len(counts)) + counts)
 
 
-def _tile_method(self: Tensor, *dims: Any) -> Tensor:
+def _tile_method(self: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """`repeat` with missing repeats taken as 1."""
-    return tile(self, sizes_of(dims))
+    return tile(self, _listed("tile", "dims", args, dims))
 
 
 declare(name="tile", function=False)(_tile_method)
@@ -152,11 +158,9 @@ def flip(input: Tensor, dims: Any) -> Tensor:
     return _flip(input, integers("flip", dims))
 
 
-def _flip_method(self: Tensor, *dims: Any) -> Tensor:
+def _flip_method(self: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """The tensor in reverse order along `dims`."""
-    if not dims:
-        raise TypeError('flip() missing 1 required positional arguments: "dims"')
-    return _flip(self, sizes_of(dims))
+    return _flip(self, _listed("flip", "dims", args, dims))
 
 
 declare(name="flip", function=False)(_flip_method)
@@ -199,8 +203,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
             f"shifts and dimensions must align. shifts: {len(amounts)}, dims:{len(axes)}"
         )
     ndim = input.dim()
-    normal = tuple(dimension(d, ndim) for d in axes)
-    return input if not ndim else apply(ROLL, (input,), (amounts, normal))
+    return apply(
+        ROLL, (input,), (amounts, tuple(dimension(d, ndim, scalar_ok=False) for d in axes))
+    )
 
 
 @declare()
@@ -216,7 +221,12 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
             f"expected rotation dims to be different, but got dim0 = {axes[0]} and dim1 = {axes[1]}"
         )
     plane = (dimension(axes[0], ndim), dimension(axes[1], ndim))
-    return apply(ROT90, (input,), (int(k) % 4, plane))
+    turned = apply(ROT90, (input,), (int(k) % 4, plane))
+    if k % 2:  # a transposed view, in PyTorch
+        order = list(range(ndim))
+        order[plane[0]], order[plane[1]] = order[plane[1]], order[plane[0]]
+        set_memory_order(turned, order)
+    return turned
 
 
 # --- splitting, as views --------------------------------------------------------------------------

@@ -13,7 +13,14 @@ from ..core.op import Op, apply
 from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels import sort as kernels
-from .arguments import check_tensor, integer, known, not_implemented_for, numpy_names
+from .arguments import (
+    check_tensor,
+    integer,
+    known,
+    move_axis_in_memory,
+    not_implemented_for,
+    numpy_names,
+)
 from .reduction import axis_of
 from .registry import cast, declare
 from .return_types import named_result
@@ -180,8 +187,12 @@ def _quantile(
             refuse(f"q must be in the range [0, 1] but got {q}")
         q = tensor_from_host(np.array(q, x._dtype_numpy()), x.device)
     axis = None if dim is None else dimension(integer(name, dim), len(shape))
-    static = (axis, bool(keepdim), interpolation, ignore_nan)
-    return apply(QUANTILE, (x, q), static)
+    if interpolation != "linear":
+        q = q.detach()
+    result = apply(QUANTILE, (x, q), (axis, bool(keepdim), interpolation, ignore_nan))
+    if q.dim():
+        move_axis_in_memory(result, 0, result.dim() - 1)
+    return result
 
 
 @declare(out=True)

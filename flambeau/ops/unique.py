@@ -9,7 +9,14 @@ import numpy as np
 from ..core.device import tensor_from_host
 from ..core.tensor import Tensor
 from ..errors import dimension
-from .arguments import check_tensor, integer, invalid_arguments, not_implemented_for, numpy_names
+from .arguments import (
+    check_tensor,
+    integer,
+    invalid_arguments,
+    move_axis_in_memory,
+    not_implemented_for,
+    numpy_names,
+)
 from .masks import host_values
 from .registry import declare
 from .return_types import named_result
@@ -17,10 +24,12 @@ from .return_types import named_result
 # --- unique values --------------------------------------------------------------------------------
 
 
-def _pack(x: Tensor, values: np.ndarray, inverse: Any, counts: Any) -> Any:
+def _pack(x: Tensor, values: np.ndarray, axis: int, inverse: Any, counts: Any) -> Any:
     """The values, and the inverse and the counts where they were asked for."""
     made = [values] + [a.astype(np.int64) for a in (inverse, counts) if a is not None]
     found = tuple(tensor_from_host(np.ascontiguousarray(a), x.device) for a in made)
+    if axis:
+        move_axis_in_memory(found[0], axis, 0)
     return found if len(found) > 1 else found[0]
 
 
@@ -60,12 +69,13 @@ def unique(
         values, inverse, counts = np.unique(rows, return_inverse=True, return_counts=True, axis=0)
         values = np.moveaxis(values, 0, axis) if input.dim() else values
     else:
+        axis = 0
         values, inverse, counts = np.unique(
             host_values("unique", input), return_inverse=True, return_counts=True, equal_nan=False
         )
     shape = input._dims() if dim is None else (-1,)
     places = inverse.reshape(shape) if return_inverse else None
-    return _pack(input, values, places, counts if return_counts else None)
+    return _pack(input, values, axis, places, counts if return_counts else None)
 
 
 @declare()
@@ -89,7 +99,7 @@ def unique_consecutive(
     counts = np.diff(np.append(np.flatnonzero(begins), len(rows)))
     shape = input._dims() if dim is None else (-1,)
     places = inverse.reshape(shape) if return_inverse else None
-    return _pack(input, values, places, counts if return_counts else None)
+    return _pack(input, values, axis, places, counts if return_counts else None)
 
 
 @declare(method=False, out=True)
@@ -133,15 +143,17 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return tensor_from_host(counts.astype(wanted), input.device)
 
 
-def _limits(name: str, values: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The range to count in: that of the data where none is given."""
+def _limits(
+    name: str, values: np.ndarray, low: float, high: float, margin: float
+) -> tuple[float, float]:
+    """The range to count in: that of the data where none is given, widened where it is empty."""
     if low == high and values.size:
         low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
     if low > high:
         raise RuntimeError(f"{name}: max must be larger than min")
-    return (low - 1, high + 1) if low == high else (low, high)
+    return (low - margin, high + margin) if low == high else (low, high)
 
 
 @declare(out=True)
@@ -154,7 +166,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     values = host_values("histc", input).reshape(-1)
     if kind.kind != "f":
         raise not_implemented_for("histogram_cpu", input.dtype)
-    low, high = _limits("torch.histc", values, min, max)
+    low, high = _limits("torch.histc", values, min, max, 1)
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
     low, high = kind.type(low), kind.type(high)
@@ -188,7 +200,7 @@ def histogram(
         edges = host_values("histogram", bins)
     else:
         low, high = (0, 0) if range is None else range
-        low, high = _limits("torch.histogram", values, low, high)
+        low, high = _limits("torch.histogram", values, low, high, 0.5)
         edges = np.linspace(low, high, bins + 1, dtype=kind)
     weights = None if weight is None else host_values("histogram", weight).reshape(-1)
     place = np.searchsorted(edges, values, side="right") - 1
@@ -197,7 +209,8 @@ def histogram(
     heights = None if weights is None else weights[inside]
     counts = np.bincount(place[inside], heights, len(edges) - 1).astype(kind)
     if density:
-        counts = counts / (counts.sum() * np.diff(edges))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            counts = counts / (counts.sum() * np.diff(edges))
     made = (tensor_from_host(counts.astype(kind), input.device),
             tensor_from_host(edges, input.device))  # fmt: skip
     return named_result("histogram", ("hist", "bin_edges"))(made)
