@@ -31,19 +31,28 @@ class LoadedStorage:
         self.memory = memory  # uint8
         self.dtype = dtype  # None: untyped
         self.device = device
-        self._first: Tensor | None = None  # of the tensors that share the memory
+        self._whole: Tensor | None = None
+        self._tensors: dict[tuple, Tensor] = {}  # by their way of looking at the memory
 
     def tensor(self, dtype: dtypes.dtype, offset: int, size: tuple, stride: tuple) -> Tensor:
         """The tensor that looks at this memory in the given way."""
         self._check(dtype, offset, size, stride)
-        whole = offset == 0 and math.prod(size) * dtype.itemsize == self.memory.nbytes
-        if self._first is None and whole and stride == _row_major(size):
-            self._first = wrap(self._elements(dtype).reshape(size), self.device)
-            return alias(self._first)
-        if self._first is None:
-            self._first = wrap(self._elements(dtype), self.device)
+        way = (dtype, offset, size, stride)
+        if way not in self._tensors:
+            self._tensors[way] = self._new(*way)
+        return alias(self._tensors[way])
+
+    def _new(self, dtype: dtypes.dtype, offset: int, size: tuple, stride: tuple) -> Tensor:
+        if self._whole is None:
+            elements = self._elements(dtype)
+            if offset == 0 and math.prod(size) == elements.size and stride == _row_major(size):
+                self._whole = wrap(elements.reshape(size), self.device)
+                return self._whole
+            self._whole = wrap(elements, self.device)
+        if self._whole.dtype is not dtype:
+            raise CheckpointError(f"one record is used as {self._whole.dtype} and as {dtype}")
         with no_grad():
-            return alias(self._first.as_strided(size, stride, offset))
+            return self._whole.as_strided(size, stride, offset)
 
     def _elements(self, dtype: dtypes.dtype) -> np.ndarray:
         if dtype.numpy is None:
@@ -110,7 +119,7 @@ class Rebuilder:
             raise CheckpointError(f"the pickle calls {tag}, which is no function")
         try:
             return function(*arguments)
-        except CheckpointError:
+        except (CheckpointError, NotImplementedError):
             raise
         except (TypeError, ValueError, RuntimeError, OverflowError, LookupError) as error:
             raise CheckpointError(f"{tag} got arguments that do not fit: {error}") from error

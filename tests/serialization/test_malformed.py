@@ -143,6 +143,13 @@ def tensor_pickle(
 TWO = struct.pack("<2f", 1, 2)
 
 
+def test_one_untyped_record_under_two_dtypes():
+    value = [torch.zeros(2, dtype=torch.uint16), torch.zeros(2, dtype=torch.uint16)]
+    data = records(checkpoint(value))
+    pickled = data["archive/data.pkl"].replace(b"uint16", b"uint32", 1)
+    refused(instructions(pickled, [bytes(4), bytes(4)]))
+
+
 def test_the_hand_made_tensor_is_read():
     data = instructions(tensor_pickle(), [TWO])
     assert flambeau.load(io.BytesIO(data)).tolist() == [1, 2]

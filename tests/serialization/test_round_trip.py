@@ -66,6 +66,7 @@ LAYOUTS = {
     "expanded": lambda x: x[0].expand(3, 4),
     "scalar": lambda x: x[1, 2],
     "empty": lambda x: x[:0],
+    "no memory": lambda x: x[:0].clone(),
 }
 
 
@@ -201,6 +202,14 @@ def test_tensors_that_share_memory_go_on_sharing():
         loaded["view"].zero_()
         assert loaded["other"].tolist() == [[7, 7, 0], [0, 7, 7]]
         assert isinstance(loaded["x"], library.Tensor)
+
+
+def test_two_handles_on_one_tensor_are_no_views():
+    x = flambeau.ones(2, 3)
+    first, second = flambeau.load(saved([x.detach(), x.detach()]))
+    assert second._base is None
+    first.zero_()
+    assert second.tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
 def test_a_view_before_the_whole():
