@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import flambeau
+from flambeau.core.random import recording
 
 from .oracle_stream import leaves_stream
 
@@ -349,6 +350,12 @@ T.zeros(2, 3, 4).permute(1, 2, 0).random_(9)
 (m.view(-1)[3:9].exponential_(), m)[1]
 T.zeros(3, device='meta').uniform_()
 T.zeros(3, device='meta').normal_()
+T.zeros(3, device='meta').bernoulli_(T.zeros(3, device='meta'))
+T.dropout(T.zeros(3, device='meta', requires_grad=True), .5, True)
+T.alpha_dropout(T.zeros(3, device='meta'), .5, True)
+T.rrelu(T.zeros(3, device='meta'), .1, .3, True)
+T.multinomial(T.zeros(3, device='meta'), 2)
+T.normal(T.zeros(3, device='meta'), 1.)
 (leaf * 1).uniform_()
 (leaf * 1).normal_()
 (leaf * 1).bernoulli_()
@@ -595,6 +602,48 @@ def test_gradients(name):
         results = [[np.shape(a) for a in arrays] for arrays in results]
     for expected, actual in zip(*results, strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dropout", "alpha_dropout", "rrelu", "dropout_"])
+def test_second_derivatives(name):
+    results = []
+    for library in (torch, flambeau):
+        library.manual_seed(2)
+        x = library.linspace(-1, 1, 12).reshape(3, 4).requires_grad_()
+        out = GRADIENTS[name](library, x * x)
+        (first,) = library.autograd.grad((out * out).sum(), x, create_graph=True)
+        (second,) = library.autograd.grad((first * first).sum(), x)
+        results.append([first.detach().numpy(), second.numpy()])
+    if leaves_stream(name):  # see Note [MKL streams]
+        results = [[np.shape(a) for a in arrays] for arrays in results]
+    for expected, actual in zip(*results, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_recorded_draws_stay_on_the_stream():
+    """Note [Draws in compiled functions]: what was recorded draws the next values of the stream."""
+
+    def step():
+        x = flambeau.rand(5)
+        return (flambeau.dropout(x, 0.5, True) + flambeau.zeros(5).normal_()).tolist()
+
+    flambeau.manual_seed(3)
+    step()
+    expected = flambeau.rand(3).tolist()
+    flambeau.manual_seed(3)
+    calls = []
+
+    def recorder(values, shape, dtype):
+        calls.append(values)
+        return np.zeros(shape, dtype)
+
+    recording.recorder = recorder
+    try:
+        assert step() == [0.0] * 5
+    finally:
+        recording.recorder = None
+    assert [values().shape for values in calls] == [(5,)] * 3
+    assert flambeau.rand(3).tolist() == expected
 
 
 def test_a_draw_shows_on_the_numpy_side():
