@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
@@ -255,7 +256,8 @@ neg exp sigmoid log sqrt sin
 UNARY = UNARY_NAMES.split()
 BINARY_NAMES = """
 atan2 hypot logaddexp logaddexp2 fmod remainder floor_divide ldexp copysign maximum
-minimum fmax fmin nextafter bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift logical_and
+minimum fmax fmin nextafter bitwise_and bitwise_or bitwise_xor bitwise_left_shift
+bitwise_right_shift logical_and
 logical_or logical_xor gcd lcm pow float_power eq lt add sub
 mul div
 """
@@ -328,3 +330,36 @@ def test_against_the_oracle(case):
         assert found[0] is expected[0]
     else:
         assert found == expected
+
+
+def test_a_derivative_for_every_pattern_of_limits():
+    values = [[0.5, 2.0, -1.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    for present in ((1, 1, 0), (1, 1, 1), (1, 0, 1)):
+        gradients = []
+        for t in (flambeau, torch):
+            x, low, high = (
+                t.tensor(v, requires_grad=n < 2) if p else None
+                for n, (v, p) in enumerate(zip(values, present, strict=True))
+            )
+            t.clamp(x, low, high).sum().backward()
+            gradients.append(x.grad.tolist())
+        assert gradients[0] == gradients[1]
+
+
+@pytest.mark.parametrize("name", ["sgn", "angle", "abs", "exp", "sqrt"])
+def test_derivatives_of_real_and_complex_numbers(name):
+    for value in ([1.5, 2.0], [1.5 + 1j, -2j], [1.5, 2.0]):
+        gradients = []
+        for t in (flambeau, torch):
+            x = t.tensor(value, requires_grad=True)
+            y = getattr(t, name)(x)
+            y.backward(t.ones_like(y))
+            gradients.append(np.array(x.grad.resolve_conj().tolist()))
+        np.testing.assert_allclose(*gradients, rtol=1e-5, atol=1e-7)
+
+
+def test_floor_division_raises_in_the_backward_pass():
+    x = flambeau.tensor([5.0], requires_grad=True)
+    y = x // 2 + x
+    with pytest.raises(NotImplementedError, match="floor_divide"):
+        y.backward()

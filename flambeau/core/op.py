@@ -230,7 +230,8 @@ def modified_message(value: Any, storage: Any, version: int, source: Edge | None
     shape = ", ".join(map(str, value.shape))
     origin = ""
     if source is not None and source.node.label != "AccumulateGrad":
-        origin = f", which is output {source.index} of {source.node.label},"
+        name = source.node.label.removesuffix("Backward0")
+        origin = f", which is output {source.index} of {name},"
     hint = (
         "the backtrace further above shows the operation that failed to compute its gradient. The "
         "variable in question was changed in there or anywhere later. Good luck!"
@@ -266,7 +267,8 @@ def record(
 ) -> None:
     """Make the node of one run of an op and hang it on the results."""
     edges = [edge_of(x) if isinstance(x, Tensor) else None for x in inputs]
-    needs = tuple([e is not None for e in edges])
+    # None stands for an absent input: with it, the derivative is another one.
+    needs = tuple([x if x is None else e is not None for x, e in zip(inputs, edges, strict=True)])
     outputs = [r._storage.array for r in results]
     derivative = program.derivatives.get(needs)
     if derivative is None:

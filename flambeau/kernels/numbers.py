@@ -56,9 +56,10 @@ def _inverse_length(z):
 
 def sgn_vjp(cts, inputs, outputs, needs):
     """dz = (g - y Re(conj(y) g)) / |z|, 0 at 0; of real numbers 0."""
-    x, y = inputs[0], outputs[0]
+    x = inputs[0]
     if not is_complex(x):
         return (lax.full_like(x, 0),)
+    y = outputs[0]
     along = lax.real(lax.mul(lax.conj(y), cts[0]))
     across = lax.sub(cts[0], lax.mul(y, lax.complex(along, lax.full_like(along, 0))))
     inverse = _inverse_length(x)

@@ -122,6 +122,8 @@ def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, 
 
 def _shorthand(name: str, dtype: dtypes.dtype) -> None:
     def method(self: Tensor, memory_format: Any = formats.preserve_format) -> Tensor:
+        if memory_format is not formats.preserve_format:
+            return to(self, dtype, memory_format=memory_format)
         return _as_dtype(self, dtype)
 
     method.__name__ = name

@@ -109,8 +109,9 @@ def unary(
         dtype = input.dtype
         if refused:
             refuse(named, dtype, refused)
-        floating = dtype.is_floating_point or dtype.is_complex
-        if result == "float" and not floating:
+        if dtype.is_complex:  # told apart: the derivative may read other values than a real one's
+            return apply(op, (input,), (dtype.numpy,))
+        if result == "float" and not dtype.is_floating_point:
             return apply(op, (input,), (dtypes.get_default_dtype().numpy,))
         return apply(op, (input,), (None,))
 
