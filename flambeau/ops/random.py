@@ -454,7 +454,7 @@ def _normal_of(mean: Any, std: Any, source: core.Generator, out: Tensor | None) 
         fit(out, shape)
         result = out
     else:
-        result = empty(*shape, dtype=tensors[0].dtype, device=tensors[0].device)
+        result = empty(shape, dtype=tensors[0].dtype, device=tensors[0].device)
     previous, modes.grad = modes.grad, False
     try:
         fill_randomly(result, _normal_way(source, 0.0, scale)(result), "")
