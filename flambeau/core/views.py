@@ -14,15 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LEAF_IN_PLACE, OVERLAPPING_WRITE, VIEW_OF_LEAF_IN_PLACE
+from ..errors import (
+    LEAF_IN_PLACE,
+    OVERLAPPING_WRITE,
+    PARTIAL_OVERLAP,
+    VIEW_OF_LEAF_IN_PLACE,
+)
 from ..kernels import views as view_kernels
 from .derivative import Derivative
 from .execute import Op
-from .layout import is_contiguous, may_overlap, step_dtype, step_shape
+from .layout import is_contiguous, is_dense, may_overlap, step_dtype, step_shape
 from .op import OpNode
 from .state import modes
 from .tape import Described, Edge, current_node, edge_of
-from .tensor import Tensor
+from .tensor import Tensor, wrap
 
 VIEW = Op(view_kernels.replay, name="View")
 PUT = Op(view_kernels.put, name="CopySlices")
@@ -162,8 +167,13 @@ def record_view(
 # Writing in place
 
 
-def check_writable(x: Tensor, others: Sequence[Any] = ()) -> None:
-    """Raise where PyTorch refuses a write in place, before anything is computed."""
+def check_writable(x: Tensor, others: Sequence[Any] = (), shared: bool = False) -> None:
+    """Raise where PyTorch refuses a write in place, before anything is computed.
+
+    Args:
+        others: what else the op reads.
+        shared: several elements of `x` may lie in one place of memory (an expanded tensor).
+    """
     if x._inference and not modes.inference:
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed.You can make "
@@ -174,8 +184,28 @@ def check_writable(x: Tensor, others: Sequence[Any] = ()) -> None:
         own = x.requires_grad
         if own or any(isinstance(o, Tensor) and o.requires_grad for o in others):
             _check_tape(x, own)
-    if x._steps and may_overlap(x._dims(), x._strides_offset()[0]):
+    if x._steps and not shared and may_overlap(x._dims(), x._strides_offset()[0]):
         raise RuntimeError(OVERLAPPING_WRITE)
+    storage = x._storage
+    for other in others:
+        if isinstance(other, Tensor) and other._storage is storage and other is not x:
+            check_overlap(x, other)
+
+
+def check_overlap(written: Tensor, read: Tensor) -> None:
+    """Raise where two views of one storage share some of their elements, but are not the same."""
+    strides, start = written._strides_offset()
+    other_strides, other_start = read._strides_offset()
+    shape, other_shape = written._dims(), read._dims()
+    if not (is_dense(shape, strides) and is_dense(other_shape, other_strides)):
+        return
+    end, other_end = start + written.numel(), other_start + read.numel()
+    if (start, end) == (other_start, other_end):
+        partial = strides != other_strides
+    else:
+        partial = start < other_end and other_start < end
+    if partial:
+        raise RuntimeError(PARTIAL_OVERLAP)
 
 
 def _check_tape(x: Tensor, requires_grad: bool) -> None:
@@ -208,6 +238,22 @@ def _refusal(x: Tensor, node: Any) -> str:
         "(if you don't want the inplace to be tracked) or both outside (if you want the inplace to "
         "be tracked)."
     )
+
+
+def before_write(x: Tensor) -> Tensor:
+    """`x` as the op that is about to overwrite it reads it: the old value, with its history.
+
+    What that op saves of its first argument is a value of its own, which the write cannot spoil;
+    the same tensor passed as another argument is watched as any other.
+    """
+    if not modes.grad:
+        return x
+    array = x._array()
+    result = wrap(array.copy() if x._storage.external else array, x._storage.device)
+    edge = edge_of(x)
+    if edge is not None:
+        result._node, result._index = edge
+    return result
 
 
 def overwrite(x: Tensor, value: Tensor) -> Tensor:
@@ -286,4 +332,12 @@ def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) ->
     base._requires_grad = False
 
 
-__all__ = ["check_writable", "overwrite", "rebase", "view", "view_pieces"]
+__all__ = [
+    "before_write",
+    "check_overlap",
+    "check_writable",
+    "overwrite",
+    "rebase",
+    "view",
+    "view_pieces",
+]

@@ -79,7 +79,7 @@ def fitted_value(x: Tensor, src: Tensor) -> Tensor:
 @declare(inplace_function=False, function=False)
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Set all elements to `value`, a number or a 0-d tensor."""
-    check_writable(self, (value,))
+    check_writable(self, (value,), shared=True)
     if isinstance(value, Tensor):
         if value._dims():
             raise RuntimeError(
@@ -121,7 +121,7 @@ declare(name="fill_", method=False)(fill_)
 @declare()
 def zero_(self: Tensor) -> Tensor:
     """Set all elements to zero."""
-    check_writable(self)
+    check_writable(self, shared=True)
     if modes.grad and self.requires_grad and self._base is None:
         return overwrite(self, apply(FILL, (self, 0), label="ZeroBackward0"))
     return overwrite(self, filled_like(self, 0))

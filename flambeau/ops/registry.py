@@ -13,7 +13,7 @@ from ..core.legacy import scalar_type_name
 from ..core.op import apply
 from ..core.state import modes
 from ..core.tensor import Tensor
-from ..core.views import check_writable, overwrite
+from ..core.views import before_write, check_overlap, check_writable, overwrite
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def in_place_twin(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self, args)
-        return store(self, plain(self, *args, **kwargs))
+        return store(self, plain(before_write(self), *args, **kwargs))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of `{name[:-1]}`."
@@ -153,6 +153,10 @@ def store_out(
         values = tuple(result) if several else (result,)
         for target, value in zip(targets, values, strict=True):
             check_castable(value.dtype, target.dtype)
+        for target in targets:
+            for x in inputs:
+                if x._storage is target._storage and x is not target:
+                    check_overlap(target, x)
         for target, value in zip(targets, values, strict=True):
             fit(target, value._dims())
             overwrite(target, cast(value, target.dtype))

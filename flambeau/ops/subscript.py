@@ -67,7 +67,7 @@ def _write(target: Tensor, value: Any) -> None:
         _check_broadcast(target, value)
         overwrite(target, fitted_value(target, value))
         return
-    check_writable(target)
+    check_writable(target, shared=True)
     if isinstance(value, (bool, int, float, complex)):
         overwrite(target, filled_like(target, value))
         return
