@@ -65,11 +65,12 @@ def vector_norm(x, *, ord, dim, keepdim):
 
 def vector_norm_vjp(cts, inputs, outputs, needs, *, ord, dim, keepdim):
     """x |x|^(p - 2) g / norm^(p - 1), with the limits at 0."""
-    (x,), (g,), norm = inputs, cts, outputs[0]
+    (x,), (g,) = inputs, cts
     wide = cast(x, compute_dtype(x.dtype))
     real = real_part(wide).dtype
     shape = tuple(n for i, n in enumerate(x.shape) if i not in dim)
-    norm, g = (lax.reshape(cast(v, real), shape) for v in (norm, g))
+    g = lax.reshape(cast(g, real), shape)
+    norm = None if ord in (0, 1) else lax.reshape(cast(outputs[0], real), shape)
     return (cast(_norm_gradient(wide, norm, g, float(ord), tuple(dim)), x.dtype),)
 
 
@@ -101,9 +102,10 @@ def _norm_gradient(x, norm, g, ord, dim):
     """The gradient of `_norm` in PyTorch's convention; `norm` and `g` lack the axes `dim`."""
     if ord == 0:
         return lax.full_like(x, 0)
-    norm, g = _restored(norm, x.shape, dim), _restored(g, x.shape, dim)
+    g = _restored(g, x.shape, dim)
     if ord == 1:
         return lax.mul(_sign(x), cast(g, x.dtype))
+    norm = _restored(norm, x.shape, dim)
     if abs(ord) == INFINITY:
         sizes = lax.abs(x)
         hit = lax.bitwise_or(lax.eq(sizes, norm), lax.ne(sizes, sizes))
@@ -245,7 +247,8 @@ def _pairs(a, b):
 
 def cdist_vjp(cts, inputs, outputs, needs, *, ord, by_product):
     """The sums over the other side of `_distance_gradient`; 0 where points coincide."""
-    (a, b), distance, g = inputs, outputs[0], cts[0]
+    (a, b), g = inputs, cts[0]
+    distance = None if ord in (0, 1) else outputs[0]
     if ord == 2:
         zero = _is_zero(distance)
         safe = _where(zero, lax.full_like(distance, 1), distance)
@@ -294,7 +297,8 @@ def pdist_vjp(cts, inputs, outputs, needs, *, ord):
     first, second = np.triu_indices(x.shape[0], 1)
     if 0 in (first.size, x.shape[1]):
         return (lax.full_like(x, 0),)
-    each = _distance_gradient(lax.sub(x[first], x[second]), outputs[0], cts[0], ord)
+    distance = None if ord in (0, 1) else outputs[0]
+    each = _distance_gradient(lax.sub(x[first], x[second]), distance, cts[0], ord)
     return (lax.full_like(x, 0).at[first].add(each).at[second].add(lax.neg(each)),)
 
 
@@ -315,7 +319,7 @@ def renorm(x, maxnorm, *, ord, dim):
 
 
 def cov(x, frequencies, weights, *, correction):
-    """(variables, observations) -> (variables, variables), or 0-d for one variable's vector.
+    """(variables, observations) -> (variables, variables), or 0-d for one variable.
 
     The observations count `frequencies` times and weigh `weights` (either may be None); the
     divisor is sum(w) - correction * sum(w weights) / sum(w), w their product, at least 0.
@@ -343,7 +347,7 @@ def cov(x, frequencies, weights, *, correction):
     left = centred if weighted is rows else lax.mul(centred, w)
     product = matmul(left, adjoint(centred))
     result = _over(product, expand(divisor, product.shape))
-    return lax.reshape(result, ()) if x.ndim < 2 else result
+    return lax.reshape(result, ()) if rows.shape[0] == 1 else result
 
 
 def _over(x, divisor):

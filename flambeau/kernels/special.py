@@ -33,7 +33,17 @@ def _in_double(function):
 
 
 def _slope(formula):
-    """The `NAME_vjp` of a function of one array whose derivative is `formula(x, y)`."""
+    """The `NAME_vjp` of a function of one array whose derivative is `formula(x)`."""
+
+    @widened_vjp
+    def rule(cts, inputs, outputs, needs):
+        return (lax.mul(cts[0], formula(inputs[0])),)
+
+    return rule
+
+
+def _slope_by_output(formula):
+    """The `NAME_vjp` of a function y of one array whose derivative is `formula(x, y)`."""
 
     @widened_vjp
     def rule(cts, inputs, outputs, needs):
@@ -70,7 +80,7 @@ def _gauss(x):
     return lax.exp(lax.neg(lax.mul(x, x)))
 
 
-erf_vjp = _slope(lambda x, y: times(_gauss(x), 2 / SQRT_PI))
+erf_vjp = _slope(lambda x: times(_gauss(x), 2 / SQRT_PI))
 
 
 @widened
@@ -79,7 +89,7 @@ def erfc(x):
     return lax.erfc(x)
 
 
-erfc_vjp = _slope(lambda x, y: times(_gauss(x), -2 / SQRT_PI))
+erfc_vjp = _slope(lambda x: times(_gauss(x), -2 / SQRT_PI))
 
 
 @widened
@@ -88,7 +98,7 @@ def erfinv(x):
     return lax.erf_inv(x)
 
 
-erfinv_vjp = _slope(lambda x, y: times(lax.exp(lax.mul(y, y)), SQRT_PI / 2))
+erfinv_vjp = _slope_by_output(lambda x, y: times(lax.exp(lax.mul(y, y)), SQRT_PI / 2))
 
 
 @widened
@@ -97,7 +107,7 @@ def erfcx(x):
     return jax_special.erfcx(x)
 
 
-erfcx_vjp = _slope(lambda x, y: plus(times(lax.mul(x, y), 2), -2 / SQRT_PI))
+erfcx_vjp = _slope_by_output(lambda x, y: plus(times(lax.mul(x, y), 2), -2 / SQRT_PI))
 
 
 @widened
@@ -106,7 +116,7 @@ def ndtr(x):
     return times(plus(lax.erf(times(x, SQRT_HALF)), 1), 0.5)
 
 
-ndtr_vjp = _slope(lambda x, y: times(lax.exp(times(lax.mul(x, x), -0.5)), SQRT_HALF / SQRT_PI))
+ndtr_vjp = _slope(lambda x: times(lax.exp(times(lax.mul(x, x), -0.5)), SQRT_HALF / SQRT_PI))
 
 
 @widened
@@ -115,7 +125,9 @@ def ndtri(x):
     return jax_special.ndtri(x)
 
 
-ndtri_vjp = _slope(lambda x, y: times(lax.exp(times(lax.mul(y, y), 0.5)), SQRT_PI / SQRT_HALF))
+ndtri_vjp = _slope_by_output(
+    lambda x, y: times(lax.exp(times(lax.mul(y, y), 0.5)), SQRT_PI / SQRT_HALF)
+)
 
 
 @widened
@@ -127,7 +139,7 @@ def log_ndtr(x):
 
 
 log_ndtr_vjp = _slope(
-    lambda x, y: lax.div(
+    lambda x: lax.div(
         lax.full_like(x, 2 * SQRT_HALF / SQRT_PI), jax_special.erfcx(times(x, -SQRT_HALF))
     )
 )
@@ -142,7 +154,7 @@ def lgamma(x):
     return _in_double(lax.lgamma)(x)
 
 
-lgamma_vjp = _slope(lambda x, y: lax.digamma(x))
+lgamma_vjp = _slope(lambda x: lax.digamma(x))
 
 
 @widened
@@ -174,7 +186,7 @@ def _signed_pole(x):
     return lax.div(lax.full_like(x, -1), x)
 
 
-digamma_vjp = _slope(lambda x, y: _polygamma(1, x))
+digamma_vjp = _slope(lambda x: _polygamma(1, x))
 
 
 @widened
@@ -297,7 +309,7 @@ def i0e(x):
     return lax.bessel_i0e(x)
 
 
-i0e_vjp = _slope(lambda x, y: lax.sub(lax.bessel_i1e(x), lax.mul(lax.sign(x), y)))
+i0e_vjp = _slope_by_output(lambda x, y: lax.sub(lax.bessel_i1e(x), lax.mul(lax.sign(x), y)))
 
 
 @widened
@@ -316,7 +328,7 @@ def _half_at_zero(formula):
     return slope
 
 
-i1e_vjp = _slope(
+i1e_vjp = _slope_by_output(
     _half_at_zero(lambda x, y: lax.bessel_i0e(x) - lax.mul(y, lax.sign(x)) - lax.div(y, x))
 )
 
@@ -327,7 +339,7 @@ def i0(x):
     return lax.mul(lax.exp(lax.abs(x)), lax.bessel_i0e(x))
 
 
-i0_vjp = _slope(lambda x, y: i1(x))
+i0_vjp = _slope(lambda x: i1(x))
 
 
 @widened
@@ -336,7 +348,7 @@ def i1(x):
     return lax.mul(lax.exp(lax.abs(x)), lax.bessel_i1e(x))
 
 
-i1_vjp = _slope(_half_at_zero(lambda x, y: lax.sub(i0(x), lax.div(y, x))))
+i1_vjp = _slope_by_output(_half_at_zero(lambda x, y: lax.sub(i0(x), lax.div(y, x))))
 
 
 # --- logarithms and relatives -------------------------------------------------------------------
@@ -421,4 +433,4 @@ def entr(x):
     return where(at_most(x, 0), at_most_zero, lax.neg(lax.mul(x, lax.log(x))))
 
 
-entr_vjp = _slope(lambda x, y: plus(lax.neg(lax.log(x)), -1))
+entr_vjp = _slope(lambda x: plus(lax.neg(lax.log(x)), -1))

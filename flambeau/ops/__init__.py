@@ -32,6 +32,7 @@ from . import (  # noqa: F401, I001
     tensor_products,
     linalg,
     decompositions,
+    norms,
     activation,
     linear,
     convolution,
