@@ -376,3 +376,10 @@ def _padded_targets(targets: Tensor, lengths: np.ndarray) -> np.ndarray:
         padded[row, :length] = source[:length]
         start += length
     return padded
+
+
+def probabilities(x: Tensor, word: str) -> None:
+    """RuntimeError unless all values lie in [0, 1]."""
+    values = checks.values(x)
+    if values is not None and not ((values >= 0) & (values <= 1)).all():
+        raise RuntimeError(f"all elements of {word} should be between 0 and 1")

@@ -29,6 +29,8 @@ AVG_POOL = _by_rank(kernels.avg_pool, "AvgPool{}D")
 ADAPTIVE_AVG_POOL = _by_rank(kernels.adaptive_avg_pool, "AdaptiveAvgPool{}D")
 ADAPTIVE_MAX_POOL = _by_rank(kernels.adaptive_max_pool, "AdaptiveMaxPool{}D")
 MAX_UNPOOL = _by_rank(kernels.max_unpool, "MaxUnpool{}D")
+UNFOLD = Op(kernels.unfold, name="Im2Col")
+FOLD = Op(kernels.fold, name="Col2Im")
 WORDS = {1: "one int", 2: "two ints", 3: "three ints"}
 
 

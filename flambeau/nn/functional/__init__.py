@@ -1,0 +1,23 @@
+"""The functions behind the modules."""
+
+# ruff: noqa: F401
+
+from ...ops.convolution import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
+from ...ops.linear import bilinear, linear
+from ...ops.pixels import channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
+from .activation import *  # noqa: F403
+from .distance import cosine_similarity, pairwise_distance, pdist
+from .dropout import *  # noqa: F403
+from .loss import *  # noqa: F403
+from .normalization import *  # noqa: F403
+from .pooling import *  # noqa: F403
+from .sparse import embedding, embedding_bag, one_hot
+
+native_channel_shuffle = channel_shuffle

@@ -1,0 +1,721 @@
+"""`Module`: the base of all layers and models."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ... import dtypes
+from ...core.hooks import RemovableHandle
+from ...core.modes import no_grad
+from ...core.tensor import Tensor
+from ..parameter import Buffer, Parameter
+from . import hooks as global_hooks
+from .hooks import BackwardWatch
+from .state import Stateful, _IncompatibleKeys
+
+# Each module's own tables, in the order in which they are made.
+_TABLES: tuple[tuple[str, type], ...] = (
+    ("_parameters", dict),
+    ("_buffers", dict),
+    ("_non_persistent_buffers_set", set),
+    ("_backward_pre_hooks", OrderedDict),
+    ("_backward_hooks", OrderedDict),
+    ("_forward_hooks", OrderedDict),
+    ("_forward_hooks_with_kwargs", OrderedDict),
+    ("_forward_hooks_always_called", OrderedDict),
+    ("_forward_pre_hooks", OrderedDict),
+    ("_forward_pre_hooks_with_kwargs", OrderedDict),
+    ("_state_dict_hooks", OrderedDict),
+    ("_state_dict_pre_hooks", OrderedDict),
+    ("_load_state_dict_pre_hooks", OrderedDict),
+    ("_load_state_dict_post_hooks", OrderedDict),
+    ("_modules", dict),
+)
+
+
+def _missing_forward(self: Module, *input: Any) -> None:
+    """The computation of the module; every subclass defines it."""
+    raise NotImplementedError(
+        f'Module [{type(self).__name__}] is missing the required "forward" function'
+    )
+
+
+class Module(Stateful):
+    """The base of all neural-network modules.
+
+    Assign parameters, buffers and modules to attributes in `__init__` (after
+    `super().__init__()`), and define `forward`.
+
+    Example::
+
+        >>> class Twice(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.linear = nn.Linear(2, 2)
+        ...     def forward(self, x):
+        ...         return self.linear(self.linear(x))
+        >>> [name for name, _ in Twice().named_parameters()]
+        ['linear.weight', 'linear.bias']
+    """
+
+    dump_patches: bool = False
+    training: bool
+    call_super_init: bool = False
+    forward: Callable[..., Any] = _missing_forward
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not self.call_super_init and (args or kwargs):
+            if kwargs:
+                raise TypeError(
+                    f"{type(self).__name__}.__init__() got an unexpected keyword argument "
+                    f"'{next(iter(kwargs))}'"
+                )
+            raise TypeError(
+                f"{type(self).__name__}.__init__() takes 1 positional argument but "
+                f"{len(args) + 1} were given"
+            )
+        tables = self.__dict__
+        tables["training"] = True
+        tables["_is_full_backward_hook"] = None
+        for name, table in _TABLES:
+            tables[name] = table()
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
+
+    # Registration
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is no parameter but belongs to the module's state."""
+        if "_buffers" not in self.__dict__:
+            raise AttributeError("cannot assign buffer before Module.__init__() call")
+        self._check_name(name, "buffer", self._buffers)
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (torch Tensor or "
+                "None required)"
+            )
+        for hook in global_hooks.BUFFER_REGISTRATION.values():
+            replacement = hook(self, name, tensor)
+            tensor = tensor if replacement is None else replacement
+        self._buffers[name] = tensor
+        if persistent:
+            self._non_persistent_buffers_set.discard(name)
+        else:
+            self._non_persistent_buffers_set.add(name)
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter."""
+        if "_parameters" not in self.__dict__:
+            raise AttributeError("cannot assign parameter before Module.__init__() call")
+        self._check_name(name, "parameter", self._parameters)
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{_type_name(param)}' object to parameter '{name}' "
+                "(torch.nn.Parameter or None required)"
+            )
+        if param is not None and param.grad_fn is not None:
+            raise ValueError(
+                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be "
+                "created explicitly. To express '{name}' as a function of another Tensor, compute "
+                "the value in the forward() method."
+            )
+        for hook in global_hooks.PARAMETER_REGISTRATION.values():
+            replacement = hook(self, name, param)
+            param = param if replacement is None else replacement
+        self._parameters[name] = param
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule."""
+        if not isinstance(module, Module) and module is not None:
+            raise TypeError(f"{_type_name(module)} is not a Module subclass")
+        self._check_name(name, "module", self._modules)
+        for hook in global_hooks.MODULE_REGISTRATION.values():
+            replacement = hook(self, name, module)
+            module = module if replacement is None else replacement
+        self._modules[name] = module
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule."""
+        self.add_module(name, module)
+
+    def _check_name(self, name: Any, kind: str, table: dict[str, Any]) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {_type_name(name)}")
+        if kind == "module" and hasattr(self, name) and name not in table:
+            raise KeyError(f"attribute '{name}' already exists")
+        if "." in name:
+            got = f", got: {name}" if kind == "module" else ""
+            raise KeyError(f'{kind} name can\'t contain "."{got}')
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+        if kind != "module" and hasattr(self, name) and name not in table:
+            raise KeyError(f"attribute '{name}' already exists")
+
+    # Attributes
+
+    def __getattr__(self, name: str) -> Any:
+        tables = self.__dict__
+        for table in ("_parameters", "_buffers", "_modules"):
+            found = tables.get(table)
+            if found is not None and name in found:
+                return found[name]
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        tables = self.__dict__
+        parameters = tables.get("_parameters")
+        if isinstance(value, Parameter):
+            if parameters is None:
+                raise AttributeError("cannot assign parameters before Module.__init__() call")
+            self._forget(name, tables, "_buffers", "_modules")
+            self.register_parameter(name, value)
+            return
+        if parameters is not None and name in parameters:
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as parameter '{name}' "
+                    "(torch.nn.Parameter or None expected)"
+                )
+            self.register_parameter(name, value)
+            return
+        modules = tables.get("_modules")
+        if isinstance(value, Module):
+            if modules is None:
+                raise AttributeError("cannot assign module before Module.__init__() call")
+            self._forget(name, tables, "_parameters", "_buffers")
+            self._set_in(modules, name, value, global_hooks.MODULE_REGISTRATION)
+        elif modules is not None and name in modules:
+            if value is not None:
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as child module '{name}' "
+                    "(torch.nn.Module or None expected)"
+                )
+            self._set_in(modules, name, value, global_hooks.MODULE_REGISTRATION)
+        else:
+            self._set_buffer_or_plain(name, value, tables)
+
+    def _set_buffer_or_plain(self, name: str, value: Any, tables: dict[str, Any]) -> None:
+        buffers = tables.get("_buffers")
+        if isinstance(value, Buffer) or (buffers is not None and name in buffers):
+            if value is not None and not isinstance(value, Tensor):
+                raise TypeError(
+                    f"cannot assign '{_type_name(value)}' as buffer '{name}' (torch.nn.Buffer, "
+                    "torch.Tensor or None expected)"
+                )
+            if buffers is None:
+                raise AttributeError("cannot assign buffer before Module.__init__() call")
+            if isinstance(value, Buffer):
+                self._forget(name, tables, "_parameters", "_modules")
+                self.register_buffer(name, value, value.persistent)
+            else:
+                self._set_in(buffers, name, value, global_hooks.BUFFER_REGISTRATION)
+            return
+        object.__setattr__(self, name, value)
+
+    def _set_in(self, table: dict[str, Any], name: str, value: Any, hooks: Any) -> None:
+        for hook in hooks.values():
+            replacement = hook(self, name, value)
+            value = value if replacement is None else replacement
+        table[name] = value
+
+    def _forget(self, name: str, tables: dict[str, Any], *others: str) -> None:
+        for table in (tables, *(tables[other] for other in others)):
+            table.pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+
+    def __delattr__(self, name: str) -> None:
+        for table in (self._parameters, self._buffers, self._modules):
+            if name in table:
+                del table[name]
+                self._non_persistent_buffers_set.discard(name)
+                return
+        super().__delattr__(name)
+
+    def __dir__(self) -> list[str]:
+        names = [*dir(type(self)), *self.__dict__]
+        names += [*self._parameters, *self._modules, *self._buffers]
+        return sorted(name for name in names if not name[0].isdigit())
+
+    # Iteration
+
+    def _named_members(
+        self, members_of: Callable[[Module], Any], prefix: str, recurse: bool, unique: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[Any] = set()
+        modules = (
+            self.named_modules(prefix=prefix, remove_duplicate=unique)
+            if recurse
+            else [(prefix, self)]
+        )
+        for path, module in modules:
+            for name, member in members_of(module):
+                if member is None or member in seen:
+                    continue
+                if unique:
+                    seen.add(member)
+                yield (f"{path}.{name}" if path else name), member
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their dotted names."""
+        return self._named_members(
+            lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
+        )
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with their dotted names."""
+        return self._named_members(
+            lambda module: module._buffers.items(), prefix, recurse, remove_duplicate
+        )
+
+    def children(self) -> Iterator[Module]:
+        """The direct submodules."""
+        for _, module in self.named_children():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The direct submodules with their names."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it."""
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
+            yield module
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, with their dotted names."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                path = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(memo, path, remove_duplicate)
+
+    def get_submodule(self, target: str) -> Module:
+        """The submodule of a dotted name."""
+        module: Any = self
+        for name in target.split(".") if target else ():
+            if not hasattr(module, name):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` at a dotted name; with `strict` there must have been one."""
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        path, _, name = target.rpartition(".")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        parent = self.get_submodule(path)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"{type(parent).__name__} has no attribute `{name}`")
+        if hasattr(parent, name) and not isinstance(getattr(parent, name), Module):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
+
+    def _get_member(self, target: str, kind: str, accept: Callable[[Module, str], bool]) -> Any:
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+        if not accept(module, name):
+            raise AttributeError(f"`{name}` is not {kind}")
+        return getattr(module, name)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of a dotted name."""
+        return self._get_member(
+            target, "an nn.Parameter", lambda m, n: isinstance(getattr(m, n), Parameter)
+        )
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer of a dotted name."""
+        return self._get_member(target, "a buffer", lambda m, n: n in m._buffers)
+
+    # Conversion
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Module:
+        """Replace the value of every parameter, gradient and buffer by `fn` of it."""
+        if recurse:
+            for module in self.children():
+                module._apply(fn)
+        for parameter in self._parameters.values():
+            if parameter is None:
+                continue
+            gradient = parameter.grad
+            with no_grad():
+                converted = fn(parameter)
+            parameter.data = converted
+            if gradient is not None:
+                with no_grad():
+                    new = fn(gradient)
+                gradient.data = new
+                parameter._grad = gradient
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Call `fn` with every submodule and with this module; returns the module."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def to(self, *args: Any, **kwargs: Any) -> Module:
+        """Move parameters and buffers to a device, a floating type or a memory format, in place.
+
+        Integer buffers keep their type.
+        """
+        options = _parse_to(args, kwargs)
+        dtype = options["dtype"]
+        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+            raise TypeError(
+                "nn.Module.to only accepts floating point or complex dtypes, but got desired "
+                f"dtype={dtype}"
+            )
+
+        def convert(tensor: Tensor) -> Tensor:
+            floating = tensor.dtype.is_floating_point or tensor.dtype.is_complex
+            arguments: dict[str, Any] = {}
+            if options["device"] is not None:
+                arguments["device"] = options["device"]
+            if dtype is not None and floating:
+                arguments["dtype"] = dtype
+            if options["memory_format"] is not None and tensor.ndim in (4, 5):
+                arguments["memory_format"] = options["memory_format"]
+            return tensor.to(**arguments) if arguments else tensor  # type: ignore[attr-defined]
+
+        return self._apply(convert)
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
+        """Move parameters and buffers to a device without their values."""
+        from ...ops.filling import empty_like
+
+        return self._apply(lambda t: empty_like(t, device=device), recurse=recurse)
+
+    def type(self, dst_type: Any) -> Module:
+        """Convert all parameters and buffers to a type."""
+        return self._apply(lambda t: t.type(dst_type))  # type: ignore[attr-defined]
+
+    def _cast(self, dtype: Any) -> Module:
+        return self._apply(
+            lambda t: t.to(dtype) if t.dtype.is_floating_point else t  # type: ignore[attr-defined]
+        )
+
+    def float(self) -> Module:
+        """Convert floating parameters and buffers to float32."""
+        return self._cast(dtypes.float32)
+
+    def double(self) -> Module:
+        """Convert floating parameters and buffers to float64."""
+        return self._cast(dtypes.float64)
+
+    def half(self) -> Module:
+        """Convert floating parameters and buffers to float16."""
+        return self._cast(dtypes.float16)
+
+    def bfloat16(self) -> Module:
+        """Convert floating parameters and buffers to bfloat16."""
+        return self._cast(dtypes.bfloat16)
+
+    def cpu(self) -> Module:
+        """Move parameters and buffers to the CPU."""
+        return self._apply(lambda t: t.cpu())  # type: ignore[attr-defined]
+
+    def cuda(self, device: Any = None) -> Module:
+        """Move parameters and buffers to a GPU."""
+        return self._apply(lambda t: t.cuda(device))  # type: ignore[attr-defined]
+
+    def train(self, mode: bool = True) -> Module:
+        """Set training mode for this module and all below it."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self) -> Module:
+        """Set evaluation mode for this module and all below it."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Whether the parameters are trained."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients of all parameters, or make them 0."""
+        for parameter in self.parameters():
+            gradient = parameter.grad
+            if gradient is None:
+                continue
+            if set_to_none:
+                parameter.grad = None
+                continue
+            if gradient.grad_fn is not None:
+                gradient.detach_()
+            else:
+                gradient.requires_grad_(False)
+            gradient.zero_()  # type: ignore[attr-defined]
+
+    def share_memory(self) -> Module:
+        """Move parameters to memory that processes share."""
+        raise NotImplementedError("flambeau.nn.Module.share_memory")
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile `forward`."""
+        raise NotImplementedError("flambeau.nn.Module.compile")
+
+    # Hooks
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments."""
+        handle = RemovableHandle(
+            self._forward_pre_hooks, extra_dict=self._forward_pre_hooks_with_kwargs
+        )
+        self._forward_pre_hooks[handle.id] = hook
+        if with_kwargs:
+            self._forward_pre_hooks_with_kwargs[handle.id] = True
+        if prepend:
+            self._forward_pre_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Call `hook(module, args, output)` after `forward`; it may replace the output."""
+        handle = RemovableHandle(
+            self._forward_hooks,
+            extra_dict=[self._forward_hooks_with_kwargs, self._forward_hooks_always_called],
+        )
+        self._forward_hooks[handle.id] = hook
+        if with_kwargs:
+            self._forward_hooks_with_kwargs[handle.id] = True
+        if always_call:
+            self._forward_hooks_always_called[handle.id] = True
+        if prepend:
+            self._forward_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, grad_output)` when gradients arrive; it may replace them."""
+        handle = RemovableHandle.add(self._backward_pre_hooks, hook)
+        if prepend:
+            self._backward_pre_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)`; it may replace the input's gradients."""
+        self._is_full_backward_hook = True
+        handle = RemovableHandle.add(self._backward_hooks, hook)
+        if prepend:
+            self._backward_hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """The early form of `register_full_backward_hook`."""
+        return self.register_full_backward_hook(hook)
+
+    # Running
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        tables = self.__dict__
+        if not (
+            tables["_forward_hooks"]
+            or tables["_forward_pre_hooks"]
+            or tables["_backward_hooks"]
+            or tables["_backward_pre_hooks"]
+            or global_hooks.FORWARD
+            or global_hooks.FORWARD_PRE
+            or global_hooks.BACKWARD
+            or global_hooks.BACKWARD_PRE
+        ):
+            return self.forward(*args, **kwargs)
+        return self._call_with_hooks(args, kwargs)
+
+    _call_impl = __call__
+
+    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        called: set[int] = set()
+        try:
+            return self._run_hooks_and_forward(args, kwargs, called)
+        except Exception:
+            for key, hook, with_kwargs, always in self._all_forward_hooks():
+                if always and key not in called:
+                    extra = (kwargs,) if with_kwargs else ()
+                    hook(self, args, *extra, None)
+            raise
+
+    def _run_hooks_and_forward(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], called: set[int]
+    ) -> Any:
+        for key, hook in [*global_hooks.FORWARD_PRE.items(), *self._forward_pre_hooks.items()]:
+            args, kwargs = self._run_pre_hook(key, hook, args, kwargs)
+        backward = [*global_hooks.BACKWARD.values(), *self._backward_hooks.values()]
+        before = [*global_hooks.BACKWARD_PRE.values(), *self._backward_pre_hooks.values()]
+        watch = BackwardWatch(self, before, backward) if backward or before else None
+        if watch is not None:
+            args = watch.enter(args)
+        output = self.forward(*args, **kwargs)
+        for key, hook, with_kwargs, _ in self._all_forward_hooks():
+            called.add(key)
+            replacement = hook(self, args, *((kwargs,) if with_kwargs else ()), output)
+            output = output if replacement is None else replacement
+        return output if watch is None else watch.exit(output)
+
+    def _all_forward_hooks(self) -> list[tuple[int, Any, bool, bool]]:
+        found = [
+            (
+                key,
+                hook,
+                key in global_hooks.FORWARD_WITH_KWARGS,
+                key in global_hooks.FORWARD_ALWAYS,
+            )
+            for key, hook in global_hooks.FORWARD.items()
+        ]
+        found += [
+            (
+                key,
+                hook,
+                key in self._forward_hooks_with_kwargs,
+                key in self._forward_hooks_always_called,
+            )
+            for key, hook in self._forward_hooks.items()
+        ]
+        return found
+
+    def _run_pre_hook(
+        self, key: int, hook: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if key in self._forward_pre_hooks_with_kwargs:
+            replacement = hook(self, args, kwargs)
+            if replacement is None:
+                return args, kwargs
+            if isinstance(replacement, tuple) and len(replacement) == 2:
+                return replacement
+            raise RuntimeError(
+                "forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got "
+                f"{replacement}."
+            )
+        replacement = hook(self, args)
+        if replacement is None:
+            return args, kwargs
+        return (replacement if isinstance(replacement, tuple) else (replacement,)), kwargs
+
+    # Printing and copying
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """What to print between the module's parentheses; for subclasses."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        children = [
+            f"({name}): " + _indent(repr(module), 2) for name, module in self._modules.items()
+        ]
+        if len(lines) == 1 and not children:
+            return f"{self._get_name()}({lines[0]})"
+        body = lines + children
+        if not body:
+            return f"{self._get_name()}()"
+        return f"{self._get_name()}(\n  " + "\n  ".join(body) + "\n)"
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        # Tables that a module of an earlier version does not have.
+        for name, table in _TABLES:
+            if name not in self.__dict__:
+                self.__dict__[name] = table()
+        self.__dict__.setdefault("_is_full_backward_hook", None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state.pop("_compiled_call_impl", None)
+        return state
+
+    def _replicate_for_data_parallel(self) -> Module:
+        replica = object.__new__(type(self))
+        replica.__dict__ = self.__dict__.copy()
+        for name in ("_parameters", "_buffers", "_modules"):
+            replica.__dict__[name] = getattr(self, name).copy()
+        return replica
+
+
+def _indent(text: str, spaces: int) -> str:
+    """`text` with all lines but the first indented."""
+    first, *rest = text.split("\n")
+    return "\n".join([first, *(" " * spaces + line for line in rest)])
+
+
+def _type_name(value: Any) -> str:
+    """The type of a value as PyTorch's messages name it."""
+    from ...core.legacy import type_name
+
+    if isinstance(value, Tensor):
+        return type_name(value.dtype, value.device)
+    kind = type(value)
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__name__
+    return f"{kind.__module__}.{kind.__name__}"
+
+
+def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Device, type and memory format from the arguments of `to`."""
+    from ...ops.convert import _parse_to as parse
+
+    device, dtype, _, memory_format = parse(args, dict(kwargs))
+    if device is not None:
+        from ...core.device import resolve
+
+        resolve(device)
+    return {"device": device, "dtype": dtype, "memory_format": memory_format}
+
+
+__all__ = ["Module", "_IncompatibleKeys"]
