@@ -354,7 +354,7 @@ def test_derivatives_of_real_and_complex_numbers(name):
             x = t.tensor(value, requires_grad=True)
             y = getattr(t, name)(x)
             y.backward(t.ones_like(y))
-            gradients.append(np.array(x.grad.resolve_conj().tolist()))
+            gradients.append(np.array((x.grad + 0).resolve_conj().tolist()))
         np.testing.assert_allclose(*gradients, rtol=1e-5, atol=1e-7)
 
 

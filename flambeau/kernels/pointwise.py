@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from jax import lax
 
-from .common import broadcast, cast, unbroadcast
+from .common import broadcast, cast, compute_dtype, unbroadcast
 
 
 def operands(x, y, dtype):
@@ -79,6 +79,11 @@ def plus(x, y):
 def ones_like(x):
     """1 in the shape and type of x."""
     return lax.full_like(x, 1)
+
+
+def sigmoid(x):
+    """1 / (1 + exp(-x)), rounded once."""
+    return cast(lax.logistic(cast(x, compute_dtype(x.dtype))), x.dtype)
 
 
 def sigmoid_slope(out):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from flambeau.kernels.common import broadcast, cast
+from flambeau.kernels.common import NARROW, broadcast, cast
 from flambeau.kernels.elementwise import number, plus, times, where, widen, widened, widened_vjp
 from flambeau.kernels.transcendental import broadcasting_vjp, exp2
 
@@ -78,11 +79,17 @@ def remainder(a, b):
     return lax.select(lax.bitwise_and(lax.ne(rest, zero), other_side), lax.add(rest, b), rest)
 
 
-@widened
 def trunc_divide(a, b):
-    """a / b rounded towards zero."""
+    """a / b, rounded to its type, and then towards zero."""
     a, b = broadcast(a, b)
-    return lax.div(a, b) if is_integral(a) else trunc(lax.div(a, b))
+    if is_integral(a):
+        return lax.div(a, b)
+    quotient = lax.div(widen(a), widen(b))
+    if a.dtype in NARROW:
+        # Without this, XLA may drop the rounding between the two conversions.
+        limits = jnp.finfo(a.dtype)
+        quotient = lax.reduce_precision(quotient, limits.nexp, limits.nmant)
+    return cast(trunc(quotient), a.dtype)
 
 
 @widened
@@ -124,14 +131,12 @@ def floor_divide_vjp(cts, inputs, outputs, needs):
     return _no_slope(cts, inputs, outputs, needs)
 
 
-@widened_vjp
 @broadcasting_vjp
 def fmod_vjp(cts, inputs, outputs, needs):
     """da = g, db = -g trunc(a / b)."""
     return cts[0], lax.neg(lax.mul(cts[0], trunc_divide(*inputs)))
 
 
-@widened_vjp
 @broadcasting_vjp
 def remainder_vjp(cts, inputs, outputs, needs):
     """da = g, db = -g floor(a / b)."""

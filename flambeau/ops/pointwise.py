@@ -303,7 +303,7 @@ sqrt = define_unary(
 )
 sigmoid = define_unary(
     "sigmoid",
-    lax.logistic,
+    kernels.sigmoid,
     "1 / (1 + exp(-input))",
     vjp=kernels.from_output(kernels.sigmoid_slope),
 )
