@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import random
 import struct
 import zipfile
 
@@ -241,6 +242,42 @@ def test_tensors_that_do_not_fit_their_records(wrong):
 )
 def test_malformed_instructions(data):
     refused(instructions(data))
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_random_changes_to_the_instructions(protocol):
+    value = {
+        "weight": torch.arange(6.0).view(2, 3)[1:],
+        "bias": torch.nn.Parameter(torch.ones(2)),
+        "count": torch.zeros(2, dtype=torch.uint16),
+        "state": torch.nn.Linear(2, 1).state_dict(),
+        "plain": [1, 2.5, "x", (1, 2, 3, 4), {1, 2}, b"ab", torch.bfloat16, torch.Size([1])],
+    }
+    buffer = io.BytesIO()
+    torch.save(value, buffer, pickle_protocol=protocol)
+    parts = records(buffer.getvalue())
+    storages = [parts[f"archive/data/{n}"] for n in range(5)]
+    rng = random.Random(protocol)
+    outcomes = set()
+    for _ in range(1500):
+        data = bytearray(parts["archive/data.pkl"])
+        for _ in range(rng.randint(1, 3)):
+            at, other = rng.randrange(len(data)), rng.randrange(len(data))
+            change = rng.randrange(3)
+            if change == 0:
+                data[at] = rng.randrange(256)
+            elif change == 1:
+                del data[at : at + rng.randint(1, 5)]
+            else:
+                data[at:at] = data[other : other + rng.randint(1, 20)]
+        try:
+            flambeau.load(io.BytesIO(instructions(bytes(data), storages)), map_location="cpu")
+            outcomes.add("loaded")
+        except CheckpointError:
+            outcomes.add("refused")
+        except NotImplementedError as error:
+            assert "torch.load of a tensor of" in str(error)
+    assert outcomes == {"loaded", "refused"}
 
 
 def test_hashing_cannot_take_forever():
