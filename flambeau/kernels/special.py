@@ -148,13 +148,16 @@ log_ndtr_vjp = _slope(
 # --- the gamma function -------------------------------------------------------------------------
 
 
+_digamma = _in_double(lax.digamma)
+
+
 @widened
 def lgamma(x):
     """log |Gamma(x)|."""
     return _in_double(lax.lgamma)(x)
 
 
-lgamma_vjp = _slope(lambda x: lax.digamma(x))
+lgamma_vjp = _slope(lambda x: _digamma(x))
 
 
 @widened
@@ -171,14 +174,14 @@ def mvlgamma_vjp(cts, inputs, outputs, needs, *, p):
     """sum_i digamma(x - i / 2)."""
     total = lax.full_like(inputs[0], 0)
     for i in range(p):
-        total = lax.add(total, lax.digamma(plus(inputs[0], -i / 2)))
+        total = lax.add(total, _digamma(plus(inputs[0], -i / 2)))
     return (lax.mul(cts[0], total),)
 
 
 @widened
 def digamma(x):
     """The derivative of lgamma; -inf at 0, inf at -0, NaN at the other poles."""
-    return where(lax.eq(x, lax.full_like(x, 0)), _signed_pole(x), lax.digamma(x))
+    return where(lax.eq(x, lax.full_like(x, 0)), _signed_pole(x), _digamma(x))
 
 
 def _signed_pole(x):

@@ -40,6 +40,7 @@ from . import (  # noqa: F401, I001
     normalization,
     embedding,
     losses,
+    special,
     pixels,
     operators,
 )
