@@ -49,7 +49,7 @@ def _numerical(
         flat[i], saved = value, flat[i]
         with no_grad():
             target.data = wrap(values.copy())
-            found = [o._host().reshape(-1).real.astype(np.float64) for o in _run(func, inputs)]
+            found = [np.real(o._host().reshape(-1)).astype(np.float64) for o in _run(func, inputs)]
         flat[i] = saved
         return found
 
@@ -93,7 +93,7 @@ def _compare(analytical: np.ndarray, numerical: np.ndarray, at: str, atol: float
     numerical = numerical.reshape(analytical.shape)
     if not np.allclose(analytical, numerical, rtol=rtol, atol=atol, equal_nan=True):
         real = not (np.iscomplex(analytical).any() or np.iscomplex(numerical).any())
-        shown = (numerical.real, analytical.real) if real else (numerical, analytical)
+        shown = (np.real(numerical), np.real(analytical)) if real else (numerical, analytical)
         raise GradcheckError(
             f"Jacobian mismatch for {at},\nnumerical:{wrap(np.array(shown[0]))}\n"
             f"analytical:{wrap(np.array(shown[1]))}\n"
@@ -104,7 +104,7 @@ def _check_inputs(inputs: tuple[Any, ...]) -> list[Tensor]:
     targets = [t for t in inputs if isinstance(t, Tensor) and t.requires_grad]
     if not targets:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the "
+            "gradcheck expects at least one input tensor to require gradient, but none of "
             "them have requires_grad=True."
         )
     for index, t in enumerate(inputs):

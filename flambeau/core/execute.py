@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import jax
+import jax.core
 import numpy as np
 
 from ..config import config

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FREED_GRAPH, LEAF_IN_PLACE
+from ..errors import FREED_GRAPH, LEAF_MARKED_DIRTY
 from .state import modes
-from .tape import Described, Edge, Node, current_node, edge_of
+from .tape import Described, Edge, Node, current_node, edge_of, named
 from .tensor import Tensor, alias, wrap
 
 
 class FunctionNode(Node):
     """The node of a custom function; to `forward` and `backward` it is the context `ctx`."""
 
-    def __init__(self, function: type[Function], edges: tuple[Edge | None, ...]):
-        super().__init__(function.__name__ + "Backward", edges, (), None)
+    def __init__(self, label: str, function: type[Function], edges: tuple[Edge | None, ...]):
+        super().__init__(label, edges, (), None)
         self.function = function
         self.needs_input_grad: tuple[bool, ...] = tuple(e is not None for e in edges)
         self.materialize_grads = True
@@ -116,10 +116,7 @@ class FunctionNode(Node):
                 f"{index + 1}, but the corresponding forward input was not a Variable"
             )
         if not isinstance(gradient, Tensor):
-            raise TypeError(
-                f"function {self.label} returned an object of type {type(gradient).__name__} at "
-                f"position {index}; expected a Tensor or None"
-            )
+            raise RuntimeError(f"expected Variable or None (got {type(gradient).__name__})")
         if self.edges[index] is None:
             return None
         gradient = fitted(gradient, info, self.label, index)
@@ -259,7 +256,8 @@ class Function:
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run the function and record it."""
         edges = tuple(edge_of(a) if isinstance(a, Tensor) and modes.grad else None for a in args)
-        node = FunctionNode(cls, edges)
+        label = cls.__name__ + "Backward"
+        node = named(FunctionNode, label)(label, cls, edges)
         node.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         node._input_infos = tuple(_info(a) if isinstance(a, Tensor) else None for a in args)
         previous, modes.grad = modes.grad, False
@@ -282,11 +280,6 @@ def _finish(node: FunctionNode, args: Sequence[Any], outputs: Any, recording: bo
     """Hang the node on the outputs."""
     several = isinstance(outputs, tuple)
     found = list(outputs) if several else [outputs]
-    if not several and not isinstance(outputs, Tensor):
-        raise TypeError(
-            f"{node.function.__name__}.forward: expected to return a Tensor or a tuple, got "
-            f"{type(outputs).__name__}"
-        )
     node.outputs = tuple(
         _info(o) if isinstance(o, Tensor) else Described((), np.dtype(np.float32)) for o in found
     )
@@ -297,7 +290,7 @@ def _finish(node: FunctionNode, args: Sequence[Any], outputs: Any, recording: bo
     if recording:
         for tensor in node.dirty_tensors:
             if tensor.requires_grad and current_node(tensor) is None:
-                raise RuntimeError(LEAF_IN_PLACE)
+                raise RuntimeError(LEAF_MARKED_DIRTY)
     results = []
     for index, output in enumerate(found):
         if not isinstance(output, Tensor):

@@ -310,11 +310,15 @@ def inferred_shape(numel: int, shape: Shape) -> Shape:
     return (*shape[:at], numel // known, *shape[at + 1 :])
 
 
-def expanded_shape(shape: Shape, sizes: Shape) -> Shape:
-    """The shape that `expand(*sizes)` gives a tensor of `shape`; -1 keeps a size."""
+def expanded_shape(shape: Shape, sizes: Shape, kind: str) -> Shape:
+    """The shape that `expand(*sizes)` gives a tensor of `shape`; -1 keeps a size.
+
+    Args:
+        kind: what error messages call the tensor, as `torch.FloatTensor`.
+    """
     if len(sizes) < len(shape):
         raise RuntimeError(
-            f"expand(sizes: {list(sizes)}, size: {list(shape)}): the number of sizes provided "
+            f"expand({kind}{{{list(shape)}}}, size={list(sizes)}): the number of sizes provided "
             f"({len(sizes)}) must be greater or equal to the number of dimensions in the tensor "
             f"({len(shape)})"
         )
@@ -325,8 +329,8 @@ def expanded_shape(shape: Shape, sizes: Shape) -> Shape:
         if size == -1:
             if i < offset:
                 raise RuntimeError(
-                    f"expand(sizes: {list(sizes)}, size: {list(shape)}): the expanded size of the "
-                    f"tensor ({size}) isn't allowed in a leading, non-existing dimension {i}"
+                    f"The expanded size of the tensor ({size}) isn't allowed in a leading, "
+                    f"non-existing dimension {i}"
                 )
             size = old
         elif i >= offset and old not in (1, size):

@@ -42,6 +42,27 @@ def scalar_type_name(dtype: Any) -> str:
     return _NAMES[str(found).removeprefix("torch.")]
 
 
+_NATIVE_NAMES = {
+    "float32": "float",
+    "float64": "double",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "int8": "signed char",
+    "int16": "short int",
+    "int32": "int",
+    "int64": "long int",
+    "uint8": "unsigned char",
+    "bool": "bool",
+    "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
+}
+
+
+def native_name(dtype: Any) -> str:
+    """`long int` for int64, and so on: how other error messages name element types."""
+    return _NATIVE_NAMES[str(dtype).removeprefix("torch.")]
+
+
 def type_name(dtype: Any, device: Any) -> str:
     """`torch.FloatTensor`, or `torch.cuda.FloatTensor`."""
     place = "" if device.type == "cpu" else f"{device.type}."
@@ -102,4 +123,4 @@ IntTensor = _typed("IntTensor", dtypes.int32)
 LongTensor = _typed("LongTensor", dtypes.int64)
 BoolTensor = _typed("BoolTensor", dtypes.bool)
 
-__all__ = ["legacy_tensor", "scalar_type_name", "type_name"]
+__all__ = ["legacy_tensor", "native_name", "scalar_type_name", "type_name"]

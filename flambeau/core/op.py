@@ -14,7 +14,7 @@ from .derivative import Derivative
 from .execute import Op, Program
 from .layout import propagated_strides
 from .state import modes
-from .tape import Described, Edge, Node, edge_of
+from .tape import Described, Edge, Node, edge_of, named
 from .tensor import Tensor, alias, wrap
 
 
@@ -295,7 +295,7 @@ def record(
         else:
             values.append(residuals[j - len(outputs)])
             watched.append((results[0]._storage, 0))
-    node = OpNode(
+    node = named(OpNode, label)(
         label, edges, outputs_info(outputs), results[0].device, derivative, values, watched
     )
     if derivative.described_inputs:

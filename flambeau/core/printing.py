@@ -121,8 +121,8 @@ def _float_format(values: np.ndarray) -> tuple[Callable[[float], str], int]:
 def _element_format(values: np.ndarray) -> tuple[Callable[[Any], str], int]:
     """The text of one element, given as a Python number, and the width of an element."""
     if values.dtype.kind == "c":
-        write_real, real_width = _float_format(values.real.astype(np.float64))
-        write_imaginary, imaginary_width = _float_format(values.imag.astype(np.float64))
+        write_real, real_width = _float_format(np.real(values).astype(np.float64))
+        write_imaginary, imaginary_width = _float_format(np.imag(values).astype(np.float64))
 
         def write(value: complex) -> str:
             imaginary = write_imaginary(value.imag)

@@ -13,6 +13,7 @@ other, recorded in turn.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import traceback
@@ -87,7 +88,7 @@ class Node:
 
     def name(self) -> str:
         """The operation's name, as `MulBackward0`."""
-        return self.label
+        return _QUALIFIED.get(self.label, self.label)
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -125,6 +126,16 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.label} object at {id(self):#x}>"
+
+
+# The nodes that are the engine's own, not an operation's, go by their full name.
+_QUALIFIED = {n: f"torch::autograd::{n}" for n in ("AccumulateGrad", "CopySlices")}
+
+
+@functools.cache
+def named(kind: type[Any], label: str) -> type[Any]:
+    """The class `kind` under the name of its node: `type(y.grad_fn).__name__` is the label."""
+    return type(label, (kind,), {})
 
 
 class AccumulateGrad(Node):
@@ -174,7 +185,13 @@ def accumulate(leaf: Tensor, gradient: Any) -> None:
 def current_node(tensor: Tensor) -> Node | None:
     """`grad_fn`: the node that made the tensor, brought up to date if it is a view."""
     base = tensor._base
-    if base is not None and base._writes != tensor._base_writes:
+    if base is None:
+        return tensor._node
+    if tensor._creation is not None:
+        from .views import refuse_stale
+
+        refuse_stale(tensor, base)
+    if base._writes != tensor._base_writes:
         from .views import record_view
 
         tensor._base_writes = base._writes
@@ -191,7 +208,7 @@ def edge_of(tensor: Tensor) -> Edge | None:
     node = tensor._node if tensor._base is None else current_node(tensor)
     if node is not None:
         return Edge(node, tensor._index)
-    if not tensor._requires_grad:
+    if not (tensor._requires_grad or (tensor._base is not None and tensor.requires_grad)):
         return None
     accumulator = tensor._accumulator() if tensor._accumulator is not None else None
     if accumulator is None:
@@ -210,10 +227,22 @@ def run_hooks(hooks: OrderedDict[int, Callable[..., Any]], gradient: Any, device
     for hook in tuple(hooks.values()):
         result = hook(value)
         if result is not None:
-            if not isinstance(result, Tensor):
-                raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+            _check_replacement(hook, value, result)
             value = result
     return value._array() if bare else value
+
+
+def _check_replacement(hook: Callable[..., Any], value: Tensor, result: Any) -> None:
+    if not isinstance(result, Tensor):
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+    name = getattr(hook, "__name__", type(hook).__name__)
+    if result.dtype is not value.dtype:
+        raise RuntimeError(
+            f"hook '{name}' has changed the type of value (was {value.type()} got "  # type: ignore[attr-defined]
+            f"{result.type()})"  # type: ignore[attr-defined]
+        )
+    if result._dims() != value._dims():
+        raise RuntimeError(f"hook '{name}' has changed the size of value")
 
 
 def add(a: Any, b: Any) -> Any:
@@ -506,10 +535,10 @@ def _ones(shape: tuple[int, ...], dtype: np.dtype) -> Any:
 def _gradient_list(gradients: Any, count: int) -> list[Tensor | None]:
     if gradients is None:
         return [None] * count
-    values = [gradients] if isinstance(gradients, Tensor) else list(gradients)
-    if len(values) != count:
+    values: list[Any] = [gradients] if isinstance(gradients, Tensor) else list(gradients)
+    if len(values) < count:
         raise RuntimeError(f"got {count} tensors and {len(values)} gradients")
-    return values
+    return values[:count]
 
 
 def backward(
@@ -626,8 +655,8 @@ def grad(
         if gradient is None:
             if not allow_unused:
                 raise RuntimeError(
-                    "One of the differentiated Tensors appears to not have been used in the graph. "
-                    "Set allow_unused=True if this is the desired behavior."
+                    f"The differentiated Tensor at index {slot} appears to not have been used in "
+                    "the graph. Set allow_unused=True if this is the desired behavior."
                 )
             if materialize_grads:
                 zeros = np.zeros(target._dims(), target._dtype_numpy())

@@ -72,6 +72,7 @@ class Tensor(Attached):
     _base_writes: int = 0
     _writes: int = 0
     _creation: str | None = None
+    _made_at: int = 0
     _inference: bool = False
     _backward_hooks: OrderedDict[int, Any] | None = None
     _post_accumulate_grad_hooks: OrderedDict[int, Any] | None = None
@@ -203,8 +204,7 @@ class Tensor(Attached):
         """Whether operations on this tensor are recorded for `backward`."""
         if self._requires_grad or self._node is not None:
             return True
-        base = self._base
-        return base is not None and base._writes != self._base_writes and base.requires_grad
+        return self._base is not None and self._base.requires_grad
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -285,18 +285,26 @@ class Tensor(Attached):
             raise RuntimeError("can't assign Variable as its own grad")
         if value._dims() != self._dims():
             raise RuntimeError(
-                f"assigned grad has data of a different size: expected {list(self._dims())} "
-                f"got {list(value._dims())}"
+                f"attempting to assign a gradient of size '{list(value._dims())}' to a tensor of "
+                f"size '{list(self._dims())}'. Please ensure that the gradient and the tensor are "
+                "the same size"
             )
         if value.dtype is not self.dtype:
+            from .legacy import native_name, scalar_type_name
+
             raise RuntimeError(
-                f"assigned grad has data of a different type: expected {self.type()} got "
-                f"{value.type()}"
+                f"attempting to assign a gradient with dtype '{native_name(value.dtype)}' to a "
+                f"tensor with grad_dtype '{scalar_type_name(self.dtype)}'. The gradient must match "
+                "the tensor's grad_dtype (defaults to the tensor's dtype). You can set the "
+                "tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. "
+                "Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient "
+                "may break downstream systems that assume they match."
             )
         if value.device != self.device:
             raise RuntimeError(
-                f"assigned grad has data located on a different device: expected {self.device} got "
-                f"{value.device}"
+                f"attempting to assign a gradient with device type '{value.device.type}' to a "
+                f"tensor with device type '{self.device.type}'. Please ensure that the gradient "
+                "and the tensor are on the same device"
             )
         self._grad = value
 
@@ -337,7 +345,7 @@ class Tensor(Attached):
                 "DDP buckets, and "
                 "hence detach_() cannot be called on these gradients. To fix this error, please "
                 "refer to the "
-                "Optimizer.zero_grad() function in torch/optim/optimizer.py as a solution."
+                "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
             )
         self._node = None
         self._index = 0
@@ -353,6 +361,11 @@ class Tensor(Attached):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self._requires_grad and not (value.dtype.is_floating_point or value.dtype.is_complex):
+            raise RuntimeError(
+                "data set to a tensor that requires gradients must be floating point or complex "
+                "dtype"
+            )
         for name in ("_steps", "_offsets", "_view_shape", "_view_dtype", "_layout"):
             if name in value.__dict__:
                 self.__dict__[name] = value.__dict__[name]

@@ -26,7 +26,7 @@ from .execute import Op
 from .layout import is_contiguous, is_dense, may_overlap, step_dtype, step_shape
 from .op import OpNode
 from .state import modes
-from .tape import Described, Edge, current_node, edge_of
+from .tape import Described, Edge, current_node, edge_of, named
 from .tensor import Tensor, wrap
 
 VIEW = Op(view_kernels.replay, name="View")
@@ -64,7 +64,8 @@ def view_pieces(x: Tensor, label: str, axis: int, sizes: Sequence[int], keep: bo
     for size in sizes:
         step = ("slice", axis, size, 1) if keep else ("select", axis)
         piece = _unrecorded(x, (step,), (start,))
-        piece._creation = "multi"
+        if modes.grad:
+            piece._creation, piece._made_at = "multi", x._storage.version
         pieces.append(piece)
         start += size
     edge = edge_of(x) if modes.grad else None
@@ -78,7 +79,7 @@ def view_pieces(x: Tensor, label: str, axis: int, sizes: Sequence[int], keep: bo
     if derivative is None:
         derivative = Derivative(PIECES, program, static, (True,), (whole,), infos, len(infos))
         program.derivatives[(True,)] = derivative
-    node = OpNode(label, (edge,), infos, x._storage.device, derivative, [], ())
+    node = named(OpNode, label)(label, (edge,), infos, x._storage.device, derivative, [], ())
     node.described = (whole,)
     for index, piece in enumerate(pieces):
         piece._node, piece._index = node, index
@@ -110,6 +111,8 @@ def _unrecorded(x: Tensor, steps: tuple[tuple[Any, ...], ...], offsets: tuple[in
         result._creation = "no_grad"
     elif x._creation is not None:
         result._creation = x._creation
+    if result._creation is not None:
+        result._made_at = storage.version
     if len(result._steps) > LONG_CHAIN:
         _shorten(result, base)
     return result
@@ -150,7 +153,7 @@ def record_view(
     if derivative is None:
         derivative = Derivative(VIEW, program, (steps,), needs, (described, *offsets), [info], 1)
         program.derivatives[needs] = derivative
-    node = OpNode(
+    node = named(OpNode, label)(
         label,
         (edge,) + (None,) * len(offsets),
         (info,),
@@ -211,32 +214,40 @@ def check_overlap(written: Tensor, read: Tensor) -> None:
 def _check_tape(x: Tensor, requires_grad: bool) -> None:
     base = x._base
     if base is not None and x._creation is not None:
-        raise RuntimeError(_refusal(x, current_node(x)))
+        raise RuntimeError(_refusal(x, x._node, "and is being modified inplace"))
     if requires_grad and current_node(x) is None:
         raise RuntimeError(LEAF_IN_PLACE)
     if base is not None and base.requires_grad and current_node(base) is None:
         raise RuntimeError(VIEW_OF_LEAF_IN_PLACE)
 
 
-def _refusal(x: Tensor, node: Any) -> str:
+def refuse_stale(x: Tensor, base: Tensor) -> None:
+    """Raise where a view that was made in a special way is used after its memory was written."""
+    if x._made_at != x._storage.version and (x._node is not None or base.requires_grad):
+        how = "and its base or another view of its base has been modified inplace"
+        raise RuntimeError(_refusal(x, x._node, how))
+
+
+def _refusal(x: Tensor, node: Any, how: str) -> str:
     """Why a view that was made in a special way may not be written to."""
-    text = (
-        "A view was created in no_grad mode and is being modified inplace with grad mode enabled. "
-    )
-    if x._creation == "multi":
-        if node is not None:
-            label = node.label.removesuffix("Backward0")
-            text = f"Output {x._index} of {label} is a view and is being modified inplace. "
+    several = x._creation == "multi"
+    if node is None:
+        text = f"A view was created in no_grad mode {how}"
+    else:
+        label = node.label.removesuffix("Backward0")
+        made = "" if several else "of a view which was created in no_grad mode "
+        text = f"Output {x._index} of {label} is a view {made}{how}"
+    if several:
         return text + (
-            "This view is the output of a function that returns multiple views. Such functions do "
-            "not allow the output views to be modified inplace. You should replace the inplace "
+            ". This view is the output of a function that returns multiple views. Such functions "
+            "do not allow the output views to be modified inplace. You should replace the inplace "
             "operation by an out-of-place one."
         )
     return text + (
-        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify "
-        "your code by moving both the view and the inplace either both inside the no_grad block "
-        "(if you don't want the inplace to be tracked) or both outside (if you want the inplace to "
-        "be tracked)."
+        " with grad mode enabled. Given that this use case is ambiguous and error-prone, it is "
+        "forbidden. You can clarify your code by moving both the view and the inplace either both "
+        "inside the no_grad block (if you don't want the inplace to be tracked) or both outside "
+        "(if you want the inplace to be tracked)."
     )
 
 
@@ -283,8 +294,9 @@ def _write_steps(x: Tensor) -> tuple[tuple[tuple[Any, ...], ...], tuple[int, ...
         return x._steps, x._offsets
     storage = x._storage
     lead = ()
-    if storage.strides is not None:
-        order = sorted(range(len(storage.strides)), key=lambda i: -storage.strides[i])
+    memory_order = storage.strides
+    if memory_order is not None:
+        order = sorted(range(len(memory_order)), key=lambda i: -memory_order[i])
         lead = (("permute", tuple(order)),)
     strides, offset = x._strides_offset()
     return (*lead, ("as_strided", x._dims(), strides)), (offset,)
@@ -318,7 +330,7 @@ def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) ->
     if derivative is None:
         derivative = Derivative(PUT, program, (steps,), needs, (whole, part, *offsets), [whole], 1)
         program.derivatives[needs] = derivative
-    node = OpNode(
+    node = named(OpNode, "CopySlices")(
         "CopySlices",
         (old, edge) + (None,) * len(offsets),
         (whole,),

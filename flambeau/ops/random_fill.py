@@ -340,7 +340,7 @@ def bernoulli_into(x: Tensor, p: Tensor, source: core.Generator) -> Tensor:
     """Store draws with the probabilities `p`, broadcast to its shape, into `x`."""
     check_writable(x, (p,))
     shape = tuple(x._dims())
-    expanded_shape(tuple(p._dims()), shape)
+    expanded_shape(tuple(p._dims()), shape, p.type())
     value = bernoulli_of(p, source, shape, x._dtype_numpy(), strides_of(x), "BernoulliBackward1")
     return _stored(x, value, "BernoulliBackward1")
 

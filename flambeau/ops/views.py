@@ -365,7 +365,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 @declare(function=False)
 def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
     """Axes of size 1 repeated without a copy; -1 keeps a size."""
-    shape = expanded_shape(self._dims(), sizes_of(sizes))
+    shape = expanded_shape(self._dims(), sizes_of(sizes), self.type())
     return view(self, "ExpandBackward0", (("expand", shape),))
 
 
@@ -469,8 +469,9 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
         )
     whole = input if not input._steps else _whole(input)
     lead: tuple[Any, ...] = ()
-    if storage.strides is not None:
-        order = sorted(range(len(storage.strides)), key=lambda i: -storage.strides[i])
+    memory_order = storage.strides
+    if memory_order is not None:
+        order = sorted(range(len(memory_order)), key=lambda i: -memory_order[i])
         lead = (("permute", tuple(order)),)
     steps = (*lead, ("as_strided", sizes, strides))
     return view(whole, "AsStridedBackward0", steps, (start,))
