@@ -8,6 +8,8 @@ from . import (  # noqa: F401, I001
     filling,
     ranges,
     facts,
+    handles,
+    settings,
     subscript,
     generator,
     random_fill,
