@@ -166,11 +166,14 @@ def _logistic(params: Any, ins: Any, outs: Any) -> Function:
 
 @rule("round")
 def _round(params: Any, ins: Any, outs: Any) -> Function:
-    if "EVEN" in str(params["rounding_method"]):
+    if int(params["rounding_method"]) == 1:
         return np.rint
 
     def away_from_zero(x: Any) -> Any:
-        return np.copysign(np.floor(np.add(np.abs(x), np.asarray(0.5, np.asarray(x).dtype))), x)
+        whole = np.trunc(x)
+        half = np.asarray(0.5, np.asarray(x).dtype)
+        up = np.greater_equal(np.abs(np.subtract(x, whole)), half)
+        return np.add(whole, np.where(up, np.sign(x), np.zeros_like(half)))
 
     return away_from_zero
 

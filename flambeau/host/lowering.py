@@ -47,7 +47,10 @@ class HostProgram:
 
     def __init__(self, call: Callable[..., Any], avals: Sequence[Any]):
         closed, shape = jax.make_jaxpr(call, return_shape=True)(*avals)
+        tree = jax.tree.structure(shape)
         self.several = isinstance(shape, (tuple, list))
+        flat = self.several and all(hasattr(s, "shape") for s in shape)
+        self.tree = None if flat or not self.several else tree
         lowering = _Lowering()
         env: dict[Any, Any] = {}
         arguments = [a for a in avals if a is not None]
@@ -99,6 +102,8 @@ class HostProgram:
                     env[slot] = value
         found = [env[slot] for slot in self.outputs]
         found = [v if type(v) is np.ndarray else np.asarray(v) for v in found]
+        if self.tree is not None:
+            return jax.tree.unflatten(self.tree, found)
         return tuple(found) if self.several else found[0]
 
 
