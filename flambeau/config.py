@@ -25,7 +25,7 @@ class Config:
     """
 
     program_cache_size: int = int(os.environ.get("FLAMBEAU_PROGRAM_CACHE_SIZE", "2048"))
-    tier: str = os.environ.get("FLAMBEAU_TIER", "xla")
+    tier: str = os.environ.get("FLAMBEAU_TIER", "auto")
     deterministic_algorithms: bool = _flag("FLAMBEAU_DETERMINISTIC", False)
     deterministic_warn_only: bool = False
     matmul_precision: str = "highest"
