@@ -225,4 +225,4 @@ def set_default_device(device: device | str | int | None) -> None:
 
 def as_device(given: device | str | int) -> device:
     """The device that a `device=` argument means."""
-    return given if given.__class__ is device else device(given)
+    return given if isinstance(given, device) else device(given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+
 import ml_dtypes
 import numpy as np
 
@@ -33,11 +35,11 @@ class dtype:
 
     _name: str
     _scalar_name: str
-    _signed: bool | None
+    _signed: builtins.bool | None
     abbr: str
-    is_complex: bool
-    is_floating_point: bool
-    itemsize: int
+    is_complex: builtins.bool
+    is_floating_point: builtins.bool
+    itemsize: builtins.int
     numpy: np.dtype | None
     zero_dim: ZeroDim
 
@@ -45,7 +47,7 @@ class dtype:
         raise TypeError("cannot create 'torch.dtype' instances")
 
     @property
-    def is_signed(self) -> bool:
+    def is_signed(self) -> builtins.bool:
         """Whether values below zero can be held."""
         if self._signed is None:
             if self._name.startswith("bits"):
@@ -94,7 +96,9 @@ def _dtype_named(name: str) -> dtype:
     return BY_NAME[name]
 
 
-def _define(name, scalar_name, abbr, itemsize, *, holder=None, signed=True) -> dtype:
+def _define(
+    name, scalar_name, abbr, itemsize, *, holder=None, signed: builtins.bool | None = True
+) -> dtype:
     """Make the one object for a type; `holder` is the NumPy scalar type of its elements."""
     new = object.__new__(dtype)
     new._name = name
@@ -276,7 +280,7 @@ class _Promoted(dict):
 _PROMOTED = _Promoted()
 
 
-def can_cast(from_: dtype, to: dtype) -> _bool:
+def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     """Whether an in-place operation may store results of type `from_` in a tensor of type `to`.
 
     >>> can_cast(float64, float32), can_cast(float32, int64)

@@ -186,7 +186,7 @@ def _difference(pair: Pair, rules: Rules) -> str | None:
         return _number_difference(actual, expected, rules)
     if isinstance(actual, np.ndarray):
         actual, expected = (FUNCTIONS["from_numpy"](np.asarray(x)) for x in (actual, expected))
-    return _tensor_difference(actual.detach(), expected.detach(), rules)
+    return _tensor_difference(actual.detach(), expected.detach(), rules)  # type: ignore
 
 
 def _number_difference(actual: Any, expected: Any, rules: Rules) -> str | None:

@@ -46,7 +46,7 @@ class Derivative:
         op: Op,
         program: Program,
         static: tuple[Any, ...],
-        needs: tuple[bool, ...],
+        needs: tuple[bool | None, ...],
         inputs: Sequence[Any],
         outputs: Sequence[Any],
         visible: int,
@@ -174,7 +174,7 @@ class _Outputs:
         return (self.saved.get(i) for i in range(max(self.saved, default=-1) + 1))
 
 
-def _wanted(gradients: Sequence[Any], needs: Sequence[bool]) -> tuple[Any, ...]:
+def _wanted(gradients: Sequence[Any], needs: Sequence[bool | None]) -> tuple[Any, ...]:
     return tuple(g for g, needed in zip(gradients, needs, strict=True) if needed)
 
 

@@ -196,7 +196,7 @@ def current_node(tensor: Tensor) -> Node | None:
 
         tensor._base_writes = base._writes
         if base.requires_grad:
-            edge = edge_of(base)
+            edge: Any = edge_of(base)
             record_view(
                 tensor, base, edge, "AsStridedBackward0", tensor._base_steps, tensor._base_offsets
             )

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
+import jax.core
 import numpy as np
 
 from .. import dtypes

@@ -302,7 +302,7 @@ def asarray(
             raise ValueError("can't alias arbitrary sequence into a tensor.")
         return from_data("asarray", obj, wanted, device, requires_grad)
     wrong_type = wanted is not None and wanted is not source.dtype
-    if copy is False and wrong_type:
+    if copy is False and wanted is not None and wrong_type:
         raise ValueError(
             f"can't alias tensor with dtype '{source.dtype._scalar_name}' into dtype "
             f"'{wanted._scalar_name}'."

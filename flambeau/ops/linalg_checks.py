@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import jax
+import jax.core
 import numpy as np
 
 from ..core.legacy import scalar_type_name

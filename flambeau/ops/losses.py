@@ -144,7 +144,7 @@ def _check_class_shapes(input: Tensor, target: Tensor, weight: Tensor | None) ->
         if len(shape) == 4:
             raise RuntimeError(f"size mismatch (got input: {list(shape)} , target: {list(given)}")
         raise RuntimeError(f"Expected target size {expected}, got {list(given)}")
-    classes = shape[1] if len(shape) > 1 else shape[0]
+    classes = shape[0] if len(shape) == 1 else shape[1]
     if weight is not None and weight._dims() != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but "

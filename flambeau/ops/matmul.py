@@ -355,9 +355,11 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
                 f"For integral input tensors, argument {name} must not be a floating point number."
             )
     if result is dtypes.bool:
-        whole = [cast(x, dtypes.uint8) for x in (input, vec1, vec2)]
-        return cast(_added(ADDR, *whole, int(beta), int(alpha)), result)
-    return _added(ADDR, *(cast(x, result) for x in (input, vec1, vec2)), beta, alpha)
+        beta, alpha = int(beta), int(alpha)
+    a, b, c = (
+        cast(x, dtypes.uint8 if result is dtypes.bool else result) for x in (input, vec1, vec2)
+    )
+    return cast(_added(ADDR, a, b, c, beta, alpha), result)
 
 
 def _check_stacks(function: str, batch1: Tensor, batch2: Tensor) -> None:

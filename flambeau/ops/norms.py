@@ -239,7 +239,7 @@ def cond(A: Tensor, p: Any = None) -> Tensor:
     if order in (2, -2):
         check_inexact("linalg.svd", A)
         return apply(COND, (A,), (float(order),), "SqueezeBackward1")
-    check_square(f"linalg.cond(ord={p if isinstance(p, str) else _number_name(p)})", A)
+    check_square(f"linalg.cond(ord={order if isinstance(order, str) else _number_name(order)})", A)
     if not (
         order in ("fro", "nuc") or (not isinstance(order, str) and abs(order) in (1, INFINITY))
     ):
@@ -420,7 +420,7 @@ def cov(
         raise RuntimeError("cov(): bool dtype is not supported for input")
     count = shape[1] if len(shape) == 2 else input.numel()
     total: Any = count
-    known = [] if fweights is None and aweights is None else [1.0]
+    known: list[Any] = [] if fweights is None and aweights is None else [1.0]
     for name, w, integral in (("fweights", fweights, True), ("aweights", aweights, False)):
         if w is None:
             continue

@@ -7,7 +7,7 @@ from typing import Any
 from ..core.op import apply
 from ..core.tensor import Tensor
 from ..kernels import rounding as kernels
-from .arguments import check_tensor, not_implemented_for
+from .arguments import check_tensor, invalid_arguments, not_implemented_for
 from .elementwise import (
     UNSUPPORTED,
     binary,
@@ -94,6 +94,8 @@ def remainder(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
     """
     if out is not None:
         return store_out(out, remainder, "remainder", (input, other), {})
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        raise invalid_arguments("remainder", input, other)
     a, b, common = promoted(input, other)
     if kind_of(common) in "bc":
         raise not_implemented_for("remainder_cpu", common)
@@ -133,8 +135,8 @@ def floor_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor
     """
     if out is not None:
         return store_out(out, floor_divide, "floor_divide", (input, other), {})
-    detached = (x.detach() if isinstance(x, Tensor) else x for x in (input, other))
-    return without_derivative(rounded_division(*detached, "floor"), (input, other), "floor_divide")
+    a, b = (x.detach() if isinstance(x, Tensor) else x for x in (input, other))
+    return without_derivative(rounded_division(a, b, "floor"), (input, other), "floor_divide")
 
 
 declare(inplace=True, out=True)(floor_divide)

@@ -157,7 +157,8 @@ def scatter(
         label = "ScatterBackward1"
         if not isinstance(source, (bool, int, float, complex)):
             raise invalid_arguments("scatter", dim, index, source)
-        source = float(source) if input.dtype.is_floating_point else source
+        if input.dtype.is_floating_point:
+            source = float(source)  # type: ignore[arg-type]
     if reduce is None:
         return apply(SCATTER, (input, index, source), (axis,), label)
     if reduce not in _OF_REDUCE:
