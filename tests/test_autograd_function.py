@@ -16,7 +16,7 @@ def function(t, forward, backward, **more):
     return type("Custom", (t.autograd.Function,), members)
 
 
-@lockstep
+@lockstep(strides=False)
 def test_save_for_backward(t):
     class Multiply(t.autograd.Function):
         @staticmethod
@@ -35,7 +35,7 @@ def test_save_for_backward(t):
     return y, a.grad, b.grad, y.grad_fn.name(), type(y.grad_fn).__name__, y.is_leaf
 
 
-@lockstep
+@lockstep(strides=False)
 def test_context_attributes_and_plain_arguments(t):
     def forward(ctx, x, factor, flag=None):
         ctx.factor = factor
@@ -49,7 +49,7 @@ def test_context_attributes_and_plain_arguments(t):
     return x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_needs_input_grad(t):
     seen = []
 
@@ -65,7 +65,7 @@ def test_needs_input_grad(t):
     return seen
 
 
-@lockstep
+@lockstep(strides=False)
 def test_several_outputs_and_none_gradients(t):
     got = []
 
@@ -82,7 +82,7 @@ def test_several_outputs_and_none_gradients(t):
     return got, x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_set_materialize_grads_off(t):
     got = []
 
@@ -99,7 +99,7 @@ def test_set_materialize_grads_off(t):
     return got, x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_none_for_an_input_that_needs_a_gradient(t):
     cut = function(t, lambda ctx, a, b: a + b, lambda ctx, g: (None, g))
     a, b = ones(t), ones(t)
@@ -107,7 +107,7 @@ def test_none_for_an_input_that_needs_a_gradient(t):
     return a.grad is None, b.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_mark_dirty(t):
     def forward(ctx, x):
         ctx.mark_dirty(x)
@@ -123,7 +123,7 @@ def test_mark_dirty(t):
     return z is y, y, y._version, x.grad, y.grad_fn.name()
 
 
-@lockstep
+@lockstep(strides=False)
 def test_mark_non_differentiable(t):
     got = []
 
@@ -144,7 +144,7 @@ def test_mark_non_differentiable(t):
     return values, order, x.grad, got
 
 
-@lockstep
+@lockstep(strides=False)
 def test_setup_context_form(t):
     def setup(ctx, inputs, output):
         x, n = inputs
@@ -161,7 +161,7 @@ def test_setup_context_form(t):
     return x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_double_backward(t):
     def forward(ctx, x):
         ctx.save_for_backward(x)
@@ -177,7 +177,7 @@ def test_double_backward(t):
     return g, h
 
 
-@lockstep
+@lockstep(strides=False)
 def test_once_differentiable(t):
     class Cube(t.autograd.Function):
         @staticmethod
@@ -196,7 +196,7 @@ def test_once_differentiable(t):
     return g.detach(), error_of(lambda: g.sum().backward())
 
 
-@lockstep
+@lockstep(strides=False)
 def test_grad_mode_inside(t):
     modes = []
 
@@ -214,7 +214,7 @@ def test_grad_mode_inside(t):
     return modes
 
 
-@lockstep
+@lockstep(strides=False)
 def test_no_graph_without_inputs_that_require_grad(t):
     f = function(t, lambda ctx, x: x * 2, lambda ctx, g: g)
     with t.no_grad():
@@ -222,7 +222,7 @@ def test_no_graph_without_inputs_that_require_grad(t):
     return f.apply(t.ones(3)).requires_grad, inside.requires_grad, f.apply(t.ones(3)).is_leaf
 
 
-@lockstep
+@lockstep(strides=False)
 def test_returning_an_input_or_a_view_of_it(t):
     same = function(t, lambda ctx, x: x, lambda ctx, g: g * 3)
     part = function(t, lambda ctx, x: x.view(-1), lambda ctx, g: g.view(3) * 4)
@@ -232,7 +232,7 @@ def test_returning_an_input_or_a_view_of_it(t):
     return y is x, y.requires_grad, x.grad, y
 
 
-@lockstep
+@lockstep(strides=False)
 def test_integer_output_needs_no_gradient(t):
     f = function(t, lambda ctx, x: (x * 2, x.argmax()), lambda ctx, g, n: g * 2)
     a, b = f.apply(ones(t))
@@ -240,7 +240,7 @@ def test_integer_output_needs_no_gradient(t):
     return a, b, b.requires_grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_straight_through_estimator(t):
     f = function(t, lambda ctx, x: x.round(), lambda ctx, g: g)
     x = t.tensor([0.3, 1.7], requires_grad=True)
@@ -248,7 +248,7 @@ def test_straight_through_estimator(t):
     return x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_tuple_arguments_are_passed_through(t):
     f = function(t, lambda ctx, pair, x: x * pair[0], lambda ctx, g: (None, g * 7))
     x = ones(t)
@@ -257,7 +257,7 @@ def test_tuple_arguments_are_passed_through(t):
     return y, x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_gradient_is_reduced_to_a_broadcast_input(t):
     f = function(t, lambda ctx, x: x.expand(2, 3) * 1, lambda ctx, g: g)
     x = ones(t)
@@ -265,7 +265,7 @@ def test_gradient_is_reduced_to_a_broadcast_input(t):
     return x.grad
 
 
-@lockstep
+@lockstep(strides=False)
 def test_saving_an_output(t):
     def forward(ctx, x):
         y = x.exp()
@@ -279,7 +279,7 @@ def test_saving_an_output(t):
     return g, y.grad_fn.saved_tensors, t.autograd.grad(g.sum(), x)
 
 
-@lockstep
+@lockstep(strides=False)
 def test_hooks_on_the_node(t):
     calls = []
     f = function(t, lambda ctx, x: x * 2, lambda ctx, g: g * 2)
@@ -289,7 +289,7 @@ def test_hooks_on_the_node(t):
     return calls
 
 
-@lockstep
+@lockstep(strides=False)
 def test_outputs_that_are_no_tensors_are_passed_through(t):
     f = function(t, lambda ctx, x: (x * 2, 3.0, None, "text"), lambda ctx, g, *rest: g * 2)
     x = ones(t)

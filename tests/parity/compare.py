@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def run(library: Library, program: Callable[[Library], Any]) -> Outcome:
             with library.restored():
                 value, error = record(library, program(library)), None
         except Exception as exception:
-            value, error = None, ErrorRecord(type(exception).__name__, str(exception))
+            value, error = None, ErrorRecord(type(exception).__name__, stable_text(exception))
     return Outcome(value, error, frozenset(w.category.__name__ for w in caught))
 
 
@@ -110,6 +111,15 @@ def differences(
     found = compare(expected.value, actual.value, "", relative, strides)
     surplus = actual.warned - expected.warned
     return found + ([f"warned {sorted(surplus)}"] if surplus else [])
+
+
+def stable_text(error: Exception) -> str:
+    """The text of `error`, less what differs by nature.
+
+    For a saved tensor that was written to, PyTorch names the operation that made its present
+    value, a tape that keeps values rather than handles the one that made the saved value.
+    """
+    return re.sub(r", which is output \d+ of \w+,", "", str(error))
 
 
 def describe(error: ErrorRecord) -> str:

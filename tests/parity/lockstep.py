@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 
-from tests.parity.compare import describe, differences, run
+from tests.parity.compare import describe, differences, run, stable_text
 from tests.parity.libraries import ORACLE, Library, subject
 
 # Errors that a mistake in the test program itself would raise.
@@ -58,5 +58,5 @@ def error_of(action: Callable[[], object]) -> tuple[str, str]:
     try:
         action()
     except Exception as error:
-        return type(error).__name__, str(error)
+        return type(error).__name__, stable_text(error)
     return "no error", ""
