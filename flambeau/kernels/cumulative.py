@@ -123,3 +123,43 @@ def diff(x, *, n, dim):
         sooner = lax.slice_in_dim(x, 0, length - 1, axis=dim)
         x = lax.bitwise_xor(later, sooner) if x.dtype == np.bool_ else lax.sub(later, sooner)
     return x
+
+
+def gradient(x, places, *, dim, edge_order):
+    """The derivative of samples along `dim`, by second-order differences inside and differences
+    of order `edge_order` (1 or 2) at both ends.
+
+    Args:
+        places: where the samples were taken: a vector, or 0-d, the distance of neighbours.
+    """
+    n = x.shape[dim]
+    widths = _along(_widths(cast(places, x.dtype), n), x.shape, dim)
+
+    def part(a, start, stop):
+        return lax.slice_in_dim(a, start, stop, axis=dim)
+
+    slopes = lax.div(lax.sub(part(x, 1, n), part(x, 0, n - 1)), widths)
+    first, last = part(slopes, 0, 1), part(slopes, n - 2, n - 1)
+    if n < 3:
+        return lax.concatenate([first, last], dim)
+    before, after = part(widths, 0, n - 2), part(widths, 1, n - 1)
+    share = lax.div(before, lax.add(before, after))
+    bend = lax.sub(part(slopes, 1, n - 1), part(slopes, 0, n - 2))
+    inner = lax.add(part(slopes, 0, n - 2), lax.mul(share, bend))
+    if edge_order == 2:
+        outer = lax.sub(lax.full_like(share, 1), share)
+        first = lax.sub(first, lax.mul(part(share, 0, 1), part(bend, 0, 1)))
+        end = (n - 3, n - 2)
+        last = lax.add(last, lax.mul(part(outer, *end), part(bend, *end)))
+    return lax.concatenate([first, inner, last], dim)
+
+
+def _widths(places, n):
+    if places.ndim == 0:
+        return lax.broadcast(places, (n - 1,))
+    return lax.sub(lax.slice(places, (1,), (n,)), lax.slice(places, (0,), (n - 1,)))
+
+
+def _along(vector, shape, dim):
+    shape = (*shape[:dim], vector.shape[0], *shape[dim + 1 :])
+    return lax.broadcast_in_dim(vector, shape, (dim,))

@@ -18,6 +18,14 @@ from .common import broadcast, cast, compute_dtype, expand, unbroadcast
 
 _MODE = lax.GatherScatterMode.PROMISE_IN_BOUNDS
 
+# What adding, multiplying, ... means for booleans held as 0 and 1.
+_ON_BOOLEANS = {
+    lax.scatter_add: lax.scatter_max,
+    lax.scatter_mul: lax.scatter_min,
+    lax.scatter_max: lax.scatter_max,
+    lax.scatter_min: lax.scatter_min,
+}
+
 
 # --- one index array along one axis ---------------------------------------------------------------
 
@@ -109,7 +117,8 @@ def index_reduce_vjp(cts, inputs, outputs, needs, *, dim, reduce, include_self):
 
 
 def _times(x, factor):
-    return lax.mul(x, expand(cast(factor, x.dtype), x.shape))
+    multiply = lax.bitwise_and if x.dtype == np.bool_ else lax.mul
+    return multiply(x, expand(cast(factor, x.dtype), x.shape))
 
 
 def _index_like(index, shape, dim):
@@ -120,6 +129,9 @@ def _index_like(index, shape, dim):
 
 
 def _write_slices(operation, x, index, source, dim):
+    if x.dtype == np.bool_ and operation in _ON_BOOLEANS:
+        x, source = cast(x, np.uint8), cast(source, np.uint8)
+        return cast(_write_slices(_ON_BOOLEANS[operation], x, index, source, dim), np.bool_)
     if x.ndim == 0:
         return lax.reshape(_write_slices(operation, _at_least_1d(x), index, source, 0), ())
     index = lax.reshape(index, (index.size,))
@@ -241,6 +253,9 @@ def _cut(x, shape, dim):
 
 
 def _scatter(operation, x, index, source, dim):
+    if x.dtype == np.bool_ and operation in _ON_BOOLEANS:
+        x, source = cast(x, np.uint8), cast(source, np.uint8)
+        return cast(_scatter(_ON_BOOLEANS[operation], x, index, source, dim), np.bool_)
     if x.ndim == 0 or index.ndim == 0:
         flat = _scatter(operation, _at_least_1d(x), _at_least_1d(index), _at_least_1d(source), 0)
         return lax.reshape(flat, x.shape)
@@ -276,10 +291,6 @@ def scatter_reduce(x, index, source, *, dim, reduce, include_self):
     if reduce == "mean":
         total = _scatter(operation, start, index, source, dim)
         return cast(_divide(total, _group_size(start, index, dim, include_self)), x.dtype)
-    if reduce in ("amax", "amin") and work == np.bool_:
-        operation = {"amax": lax.scatter_max, "amin": lax.scatter_min}[reduce]
-        widened = _scatter(operation, cast(start, np.uint8), index, cast(source, np.uint8), dim)
-        return cast(widened, x.dtype)
     return cast(_scatter(operation, start, index, source, dim), x.dtype)
 
 

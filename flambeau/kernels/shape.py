@@ -13,18 +13,26 @@ from .indexing import index_select
 
 
 def cat(*xs, dim):
-    """The arrays one after the other along `dim`."""
-    return xs[0] if len(xs) == 1 else lax.concatenate(xs, dim)
+    """The arrays one after the other along `dim`; empty vectors among wider ones are left out."""
+    used = [x for x in xs if not _is_left_out(x, xs)]
+    return used[0] if len(used) == 1 else lax.concatenate(used, dim)
 
 
 def cat_vjp(cts, inputs, outputs, needs, *, dim):
     """Each array's part of the gradient."""
     gradients, start = [], 0
     for x, need in zip(inputs, needs, strict=True):
+        if _is_left_out(x, inputs):
+            gradients.append(lax.full((0,), 0, cts[0].dtype))
+            continue
         stop = start + x.shape[dim]
         gradients.append(lax.slice_in_dim(cts[0], start, stop, axis=dim) if need else None)
         start = stop
     return tuple(gradients)
+
+
+def _is_left_out(x, among):
+    return x.shape == (0,) and any(a.ndim > 1 for a in among)
 
 
 def stack(*xs, dim):

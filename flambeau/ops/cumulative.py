@@ -7,11 +7,13 @@ from typing import Any
 from .. import dtypes
 from ..core.op import Op, apply
 from ..core.tensor import Tensor
+from ..core.views import before_write, check_writable
 from ..errors import dimension
 from ..kernels import cumulative as kernels
-from .arguments import integer, not_implemented_for, numpy_names
+from .arguments import axes_of, integer, not_implemented_for, numpy_names
+from .masks import c_name
 from .reduction import axis_of, numpy_dtype
-from .registry import FUNCTIONS, declare
+from .registry import FUNCTIONS, cast, declare, store
 from .return_types import named_result
 
 CUMSUM = Op(kernels.cumsum, vjp=kernels.cumsum_vjp)
@@ -20,6 +22,7 @@ CUMMAX = Op(kernels.cummax, vjp=kernels.cummax_vjp)
 CUMMIN = Op(kernels.cummin, vjp=kernels.cummin_vjp)
 LOGCUMSUMEXP = Op(kernels.logcumsumexp, vjp=kernels.logcumsumexp_vjp)
 DIFF = Op(kernels.diff, name="Sub")
+GRADIENT = Op(kernels.gradient, name="Cat")
 
 
 def _accumulate(op: Op, name: str, x: Tensor, dim: Any, dtype: Any) -> Tensor:
@@ -27,7 +30,36 @@ def _accumulate(op: Op, name: str, x: Tensor, dim: Any, dtype: Any) -> Tensor:
     return apply(op, (x,), (axis, numpy_dtype(dtype)))
 
 
-@declare(inplace=True, out=True)
+def _accumulate_(function: Any, self: Tensor, dim: int, dtype: Any) -> Tensor:
+    """`function` in place."""
+    name = function.__name__
+    if self.dtype is dtypes.bool:
+        raise not_implemented_for(f"{name}_out_cpu", self.dtype)
+    if dtype is not None and dtype is not self.dtype:
+        kinds = (c_name(self.dtype), c_name(dtype))
+        raise RuntimeError(
+            f"Bad in-place call: input tensor dtype {kinds[0]} and output tensor dtype {kinds[1]} "
+            "should match"
+        )
+    check_writable(self)
+    return store(self, function(before_write(self), dim, dtype=self.dtype))
+
+
+@declare(function=False)
+@numpy_names
+def cumsum_(self: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """In-place version of `cumsum`."""
+    return _accumulate_(cumsum, self, dim, dtype)
+
+
+@declare(function=False)
+@numpy_names
+def cumprod_(self: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
+    """In-place version of `cumprod`."""
+    return _accumulate_(cumprod, self, dim, dtype)
+
+
+@declare(out=True)
 @numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """The running sum along `dim`.
@@ -39,7 +71,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Ten
     return _accumulate(CUMSUM, "cumsum", input, dim, dtype)
 
 
-@declare(inplace=True, out=True)
+@declare(out=True)
 @numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """The running product along `dim`."""
@@ -151,3 +183,58 @@ def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = None, dim: int =
     """The running integral of `y` along `dim` by the trapezoidal rule."""
     areas, axis = _areas("cumulative_trapezoid", y, x, dx, dim)
     return areas.cumsum(axis)  # type: ignore[attr-defined]
+
+
+# --- the gradient of samples ----------------------------------------------------------------------
+
+
+@declare(method=False)
+@numpy_names
+def gradient(
+    input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1
+) -> tuple[Tensor, ...]:
+    """The partial derivatives of samples on a grid, by finite differences; one for each of `dim`.
+
+    Args:
+        spacing: the distance of neighbours, for all axes or one for each; or for each axis a
+            vector with the coordinates of the samples.
+        edge_order: 1 or 2, the order of the differences at the edges.
+    """
+    if edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    if input.dtype is dtypes.uint8:
+        raise RuntimeError("torch.gradient does not support uint8 input.")
+    axes = _listed_axes(input, dim)
+    shape = input._dims()
+    if isinstance(spacing, (int, float, complex)) or (
+        isinstance(spacing, Tensor) and not spacing._dims()
+    ):
+        places = [spacing] * len(axes)
+    else:
+        places = list(spacing)
+    if len(places) != len(axes):
+        wanted = f"'self.dim() = {input.dim()}', since dim argument was not given"
+        if dim is not None:
+            wanted = f"'dim' = {len(axes)}"
+        raise RuntimeError(
+            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length "
+            f"equal to {wanted}, but got a list of length {len(places)}"
+        )
+    if any(shape[axis] < edge_order + 1 for axis in axes):
+        raise RuntimeError(
+            "torch.gradient expected each dimension size to be at least edge_order+1"
+        )
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
+        input = cast(input, dtypes.get_default_dtype())
+    return tuple(
+        apply(GRADIENT, (input, place), (axis, int(edge_order)))
+        for axis, place in zip(axes, places, strict=True)
+    )
+
+
+def _listed_axes(x: Tensor, dim: Any) -> tuple[int, ...]:
+    """The axes in the order in which they were given."""
+    axes = axes_of("gradient", dim, x.dim())
+    if isinstance(dim, (tuple, list)):
+        axes = tuple(dimension(d, x.dim()) for d in dim)
+    return axes

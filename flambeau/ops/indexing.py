@@ -7,7 +7,7 @@ wherever their values are at hand (Note [Index checks]).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from .. import dtypes
 from ..core.legacy import scalar_type_name
 from ..core.op import Op, apply
 from ..core.tensor import Tensor
-from ..core.views import check_writable, overwrite
+from ..core.views import before_write, check_writable, overwrite
 from ..errors import dimension
 from ..kernels import indexing as kernels
 from .arguments import check_tensor, integer, known, numpy_names
@@ -81,7 +81,7 @@ def index_put_(
 ) -> Tensor:
     """Write `values`, broadcast, into `x` at the places that `index(x, by_axis)` reads."""
     check_writable(x, (values,))
-    return overwrite(x, _index_put(x, by_axis, values, accumulate))
+    return overwrite(x, _index_put(before_write(x), by_axis, values, accumulate))
 
 
 def _index_put(
@@ -122,7 +122,7 @@ def _fitting(values: Tensor, shape: tuple[int, ...]) -> Tensor:
     return values if trimmed is given else reshape_to(values, trimmed)
 
 
-def _is_mask(t: Tensor | None) -> bool:
+def _is_mask(t: Tensor | None) -> TypeGuard[Tensor]:
     return t is not None and t.dtype in (dtypes.bool, dtypes.uint8)
 
 
@@ -291,10 +291,11 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
             f"{name}_(): Number of indices ({index.numel()}) should be equal to "
             f"source.size(dim): ({length}), for dim: {axis}"
         )
-    if shape[:axis] + shape[axis + 1 :] != given[:axis] + given[axis + 1 :]:
+    one_is_scalar = bool(shape) != bool(given)
+    if one_is_scalar or shape[:axis] + shape[axis + 1 :] != given[:axis] + given[axis + 1 :]:
         raise RuntimeError(
             "source tensor shape must match self tensor shape, excluding the specified dimension. "
-            f"Got self.shape = {list(shape)} source.shape = {list(given)}"
+            f"Got self.shape = {list(shape)} source.shape = {list(source._dims())}"
         )
 
 

@@ -66,11 +66,7 @@ def cat(tensors: Any, dim: int = 0) -> Tensor:
                     f"Sizes of tensors must match except in dimension {axis}. Expected size {a} "
                     f"but got size {b} for tensor number {at} in the list."
                 )
-    converted = common_type(given)
-    if len(used) != len(given):
-        result = converted[0].dtype
-        converted = tuple(cast(t, result) for t in used)
-    joined = apply(CAT, converted, (axis,))
+    joined = apply(CAT, common_type(given), (axis,))
     if len(shape) in (4, 5) and not used[0]._is_plain():
         form = formats.channels_last if len(shape) == 4 else formats.channels_last_3d
         if all(t.is_contiguous(memory_format=form) for t in used):  # type: ignore[attr-defined]
@@ -265,7 +261,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         )
     swapped = indexing == "xy" and len(given) >= 2
     if swapped:
-        given = (given[1], given[0], *given[2:])
+        given = (*given[1::-1], *given[2:])
     shape = tuple(t.numel() for t in given)
     grids = [
         expand(reshape_to(t, tuple(n if i == at else 1 for i, n in enumerate(shape))), shape)

@@ -19,7 +19,7 @@ from ..errors import broadcast_shapes
 from ..kernels import indexing as kernels
 from .arguments import check_tensor, invalid_arguments, known, set_memory_order
 from .pointwise import promoted
-from .registry import declare
+from .registry import FUNCTIONS, declare, store_out
 from .views import expand
 
 WHERE = Op(kernels.where, pointwise=True)
@@ -61,9 +61,11 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
     if as_tuple:
         return mask_places(input)
     if out is not None:
-        from .registry import store_out
-
-        return store_out(out, nonzero, "nonzero", (input,), {})
+        before = out._dims()
+        store_out(out, nonzero, "nonzero", (input,), {})
+        if out._dims() != before and out.numel():
+            set_memory_order(out, (1, 0))
+        return out
     found = tensor_from_host(np.argwhere(host_values("nonzero", input)), input.device)
     if found.numel():
         set_memory_order(found, (1, 0))
@@ -172,7 +174,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             f"value cannot be converted to type {c_name(input.dtype)} without overflow"
         )
     if input.dtype.is_floating_point:
-        value = float(value)
+        value = float(value)  # type: ignore[arg-type]
     return apply(MASKED_FILL, (input, mask, value), (), "MaskedFillBackward0")
 
 
@@ -253,8 +255,8 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     sizes = (shape,) if isinstance(shape, int) else tuple(operator.index(n) for n in shape)
     if any(n < 0 for n in sizes):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
-    result = []
+    places = []
     for at, n in enumerate(sizes):
         below = math.prod(sizes[at + 1 :])
-        result.append(indices.div(below, rounding_mode="floor") % n)  # type: ignore[attr-defined]
-    return tuple(result)
+        places.append(indices.div(below, rounding_mode="floor") % n)  # type: ignore[attr-defined]
+    return FUNCTIONS["stack"](places, -1).unbind(-1)

@@ -157,7 +157,7 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     axes = tuple(range(lead)) + tuple(
         lead + i for i, n in enumerate(wanted) if n == 1 and shape[lead + i] != 1
     )
-    if not axes:
+    if not axes and shape:
         return self
     summed = apply(SUM, (self,), (axes, True, None), "SumBackward1")
     return summed.view(wanted) if lead else summed  # type: ignore[attr-defined]

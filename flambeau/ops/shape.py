@@ -27,7 +27,7 @@ from .arguments import (
 from .masks import MASKED_FILL, host_values
 from .registry import cast, declare
 from .views import diagonal as diagonal_view
-from .views import reshape_to, sizes_of, slice_axis
+from .views import reshape_to, sizes_of, slice_axis, stride_of
 
 REPEAT = Op(kernels.repeat)
 REPEAT_INTERLEAVE = Op(kernels.repeat_interleave)
@@ -88,7 +88,7 @@ def _tile_method(self: Tensor, *args: Any, dims: Any = None) -> Tensor:
 declare(name="tile", function=False)(_tile_method)
 
 
-@declare()
+@declare(method=False)
 @numpy_names
 def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
@@ -125,6 +125,16 @@ def repeat_interleave(
     if count < 0:
         raise RuntimeError("Repeats must be non-negative")
     return apply(REPEAT_INTERLEAVE, (input,), (count, axis), "ViewBackward0")
+
+
+def _repeat_interleave_method(
+    self: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each element (or slice along `dim`) repeated on the spot."""
+    return repeat_interleave(self, repeats, dim, output_size=output_size)
+
+
+declare(name="repeat_interleave", function=False)(_repeat_interleave_method)
 
 
 def _repeated_places(repeats: Tensor, output_size: int | None) -> Tensor:
@@ -295,6 +305,27 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _split_along("dsplit", input, indices_or_sections, 2, 3)
 
 
+def _own(part: Tensor) -> Tensor:
+    """A copy of a view with the strides of the view."""
+    copied = part.clone()  # type: ignore[attr-defined]
+    copied._storage.strides = stride_of(part)
+    return copied
+
+
+@declare()
+@numpy_names
+def unsafe_split(tensor: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """As `split`, in tensors of their own that may be written to."""
+    return tuple(_own(p) for p in tensor.split(split_size, dim))  # type: ignore[attr-defined]
+
+
+@declare()
+@numpy_names
+def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """As `chunk`, in tensors of their own that may be written to."""
+    return tuple(_own(p) for p in input.chunk(chunks, dim))  # type: ignore[attr-defined]
+
+
 # --- triangles and diagonals ----------------------------------------------------------------------
 
 
@@ -404,14 +435,20 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
         raise RuntimeError("all dimensions of input must be of equal length")
     check_writable(self)
     step = sum(math.prod(shape[i + 1 :]) for i in range(len(shape)))
-    mask = np.zeros(math.prod(shape), bool)
-    tall = len(shape) == 2 and wrap and shape[0] > shape[1]
-    stop = None if tall or len(shape) > 2 else min(shape) * step
-    mask[:stop:step] = True
-    chosen = tensor_from_host(mask.reshape(shape), self.device)
-    return overwrite(
-        self, apply(MASKED_FILL, (self, chosen, fill_value), (), "FillDiagonalBackward0")
-    )
+    count = math.prod(shape)
+    end = min(shape) * step if len(shape) == 2 else count
+    _fill_places(self, range(0, min(end, count), step), fill_value)
+    if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
+        _fill_places(self, range(end, count, step), fill_value)
+    return self
+
+
+def _fill_places(x: Tensor, places: range, value: Any) -> None:
+    """Store a number at places of the flattened tensor."""
+    mask = np.zeros(x.numel(), bool)
+    mask[places] = True
+    chosen = tensor_from_host(mask.reshape(x._dims()), x.device)
+    overwrite(x, apply(MASKED_FILL, (x, chosen, value), (), "FillDiagonalBackward0"))
 
 
 # --- padding and writing over a part --------------------------------------------------------------
@@ -468,7 +505,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return apply(SELECT_SCATTER, (input, source), (axis, place % shape[axis]))
 
 
-@declare()
+@declare(out=True)
 @numpy_names
 def slice_scatter(
     input: Tensor,

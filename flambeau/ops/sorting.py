@@ -59,7 +59,7 @@ def sort(
     return named_result("sort", _PAIR)(found)
 
 
-@declare()
+@declare(out=True)
 @numpy_names
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The indices that sort `input` along `dim`."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..core.device import tensor_from_host
+from ..core.function import Function
+from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import dimension
 from .arguments import (
@@ -24,13 +27,30 @@ from .return_types import named_result
 # --- unique values --------------------------------------------------------------------------------
 
 
-def _pack(x: Tensor, values: np.ndarray, axis: int, inverse: Any, counts: Any) -> Any:
+class Underivable(Function):
+    """The place on the tape of a function without a derivative; its name is `ctx.name`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, values: Tensor, name: str) -> Tensor:
+        """The values that were found."""
+        ctx.name = name
+        return values.clone()  # type: ignore[attr-defined]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """Raise, as PyTorch does."""
+        raise NotImplementedError(f"the derivative for '{ctx.name}' is not implemented.")
+
+
+def _pack(name: str, x: Tensor, values: np.ndarray, axis: int, inverse: Any, counts: Any) -> Any:
     """The values, and the inverse and the counts where they were asked for."""
     made = [values] + [a.astype(np.int64) for a in (inverse, counts) if a is not None]
-    found = tuple(tensor_from_host(np.ascontiguousarray(a), x.device) for a in made)
+    found = [tensor_from_host(np.ascontiguousarray(a), x.device) for a in made]
     if axis:
         move_axis_in_memory(found[0], axis, 0)
-    return found if len(found) > 1 else found[0]
+    if modes.grad and x.requires_grad:
+        found[0] = Underivable.apply(x, found[0], name)
+    return found[0] if len(found) == 1 else tuple(found)
 
 
 def _slices(name: str, x: Tensor, dim: Any) -> tuple[np.ndarray, int]:
@@ -75,7 +95,8 @@ def unique(
         )
     shape = input._dims() if dim is None else (-1,)
     places = inverse.reshape(shape) if return_inverse else None
-    return _pack(input, values, axis, places, counts if return_counts else None)
+    name = "_unique2" if dim is None else "unique_dim"
+    return _pack(name, input, values, axis, places, counts if return_counts else None)
 
 
 @declare()
@@ -99,7 +120,9 @@ def unique_consecutive(
     counts = np.diff(np.append(np.flatnonzero(begins), len(rows)))
     shape = input._dims() if dim is None else (-1,)
     places = inverse.reshape(shape) if return_inverse else None
-    return _pack(input, values, axis, places, counts if return_counts else None)
+    return _pack(
+        "unique_consecutive", input, values, axis, places, counts if return_counts else None
+    )
 
 
 @declare(method=False, out=True)
@@ -163,17 +186,55 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     With `min` equal to `max` the range of the data is taken. Values outside do not count.
     """
     kind = input._dtype_numpy()
-    values = host_values("histc", input).reshape(-1)
-    if kind.kind != "f":
+    if not input.dtype.is_floating_point:
         raise not_implemented_for("histogram_cpu", input.dtype)
+    values = host_values("histc", input).reshape(-1)
+    wide = np.result_type(kind, np.float32) if kind.kind == "f" else np.dtype(np.float32)
+    values = values.astype(wide)
     low, high = _limits("torch.histc", values, min, max, 1)
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    low, high = kind.type(low), kind.type(high)
+    low, high = wide.type(low), wide.type(high)
     inside = values[(values >= low) & (values <= high)]
-    place = ((inside - low) * kind.type(bins) / (high - low)).astype(np.int64)
+    place = ((inside - low) * wide.type(bins) / (high - low)).astype(np.int64)
     counts = np.bincount(np.minimum(place, bins - 1), minlength=bins)
     return tensor_from_host(counts.astype(kind), input.device)
+
+
+def _edges(name: str, values: np.ndarray, bins: Any, limits: Any) -> np.ndarray:
+    """The edges of the intervals along one axis."""
+    if isinstance(bins, Tensor):
+        return host_values(name, bins)
+    low, high = limits or (0, 0)
+    low, high = _limits(f"torch.{name}", values, low, high, 0.5)
+    return np.linspace(low, high, bins + 1, dtype=values.dtype)
+
+
+def _places(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The interval that each value lies in; -1 outside. The last one is closed on both sides."""
+    found = np.searchsorted(edges, values, side="right") - 1
+    found = np.where(values == edges[-1], len(edges) - 2, found)
+    return np.where((values >= edges[0]) & (values <= edges[-1]), found, -1)
+
+
+def _histogram(
+    name: str, points: np.ndarray, edges: list[np.ndarray], weight: Any, density: bool
+) -> np.ndarray:
+    """The weight of `points` (N, D) in each cell of the grid of `edges`."""
+    shape = tuple(len(e) - 1 for e in edges)
+    places = np.stack([_places(points[:, i], e) for i, e in enumerate(edges)])
+    inside = (places >= 0).all(0)
+    cells = np.ravel_multi_index(tuple(places[:, inside]), shape)
+    weights = None if weight is None else host_values(name, weight).reshape(-1)[inside]
+    counts = np.bincount(cells, weights, math.prod(shape)).reshape(shape).astype(points.dtype)
+    if density:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            counts = counts / counts.sum()
+            for axis, e in enumerate(edges):
+                counts = counts / np.diff(e).reshape(
+                    [-1 if i == axis else 1 for i in range(len(shape))]
+                )
+    return counts.astype(points.dtype)
 
 
 @declare(out=True)
@@ -192,25 +253,49 @@ def histogram(
         range: (low, high) for a number of bins; the data's own by default.
         density: divide by the total and by the widths.
     """
-    kind = input._dtype_numpy()
-    if kind.kind != "f":
+    if input._dtype_numpy().kind != "f":
         raise not_implemented_for("histogramdd", input.dtype)
     values = host_values("histogram", input).reshape(-1)
-    if isinstance(bins, Tensor):
-        edges = host_values("histogram", bins)
-    else:
-        low, high = (0, 0) if range is None else range
-        low, high = _limits("torch.histogram", values, low, high, 0.5)
-        edges = np.linspace(low, high, bins + 1, dtype=kind)
-    weights = None if weight is None else host_values("histogram", weight).reshape(-1)
-    place = np.searchsorted(edges, values, side="right") - 1
-    place = np.where(values == edges[-1], len(edges) - 2, place)
-    inside = (values >= edges[0]) & (values <= edges[-1])
-    heights = None if weights is None else weights[inside]
-    counts = np.bincount(place[inside], heights, len(edges) - 1).astype(kind)
-    if density:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            counts = counts / (counts.sum() * np.diff(edges))
-    made = (tensor_from_host(counts.astype(kind), input.device),
-            tensor_from_host(edges, input.device))  # fmt: skip
+    edges = _edges("histogram", values, bins, range)
+    counts = _histogram("histogram", values[:, None], [edges], weight, density)
+    made = (tensor_from_host(counts, input.device), tensor_from_host(edges, input.device))
     return named_result("histogram", ("hist", "bin_edges"))(made)
+
+
+@declare()
+def histogramdd(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Any = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> Any:
+    """(hist, bin_edges): the number (or weight) of points, the last axis of `input`, in the cells
+    of a grid.
+
+    Args:
+        bins: a number for all axes, one for each, or for each a 1-d tensor of edges.
+        range: low and high of each axis, one after the other.
+        density: divide by the total and by the volumes.
+    """
+    if input.dim() < 2:
+        raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
+    if input._dtype_numpy().kind != "f":
+        raise not_implemented_for("histogramdd", input.dtype)
+    points = host_values("histogramdd", input).reshape(-1, input.size(-1))
+    along = [bins] * points.shape[1] if isinstance(bins, int) else list(bins)
+    if len(along) != points.shape[1]:
+        raise RuntimeError(
+            "histogramdd: The size of bins must be equal to the innermost dimension of the input."
+        )
+    edges = [
+        _edges("histogramdd", points[:, i], b, None if range is None else range[2 * i : 2 * i + 2])
+        for i, b in enumerate(along)
+    ]
+    counts = _histogram("histogramdd", points, edges, weight, density)
+    made = (
+        tensor_from_host(counts, input.device),
+        tuple(tensor_from_host(e, input.device) for e in edges),
+    )
+    return named_result("histogramdd", ("hist", "bin_edges"))(made)
