@@ -14,6 +14,7 @@ from ..core.op import apply
 from ..core.tensor import Tensor, wrap
 from ..dtypes import BY_NUMPY, RESULT
 from ..kernels import pointwise as kernels
+from .arguments import invalid_arguments
 from .registry import declare, store_out
 
 NUMBERS = (bool, int, float, complex)
@@ -65,6 +66,8 @@ def binary_call(op: Op, name: str, a: Any, b: Any) -> Tensor:
     """Apply a binary op whose result has the promoted type."""
     if same_type(a, b):
         return apply(op, (a, b), (None,))
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        raise invalid_arguments(name, a, b)
     try:
         a, b, result = promoted(a, b)
     except TypeError as error:
@@ -152,8 +155,12 @@ def define_binary(
     differentiable: bool = True,
     label: str | None = None,
     inplace: bool = True,
+    left_number: bool = True,
 ) -> Callable[..., Tensor]:
     """Declare `name(input, other, *, out=None)`, the method, `name_` and the aliases.
+
+    Args:
+        left_number: `input` may be a number.
 
     The operands are promoted to their result type; `function` gets them at one shape and type
     (comparisons return bools).
@@ -169,6 +176,8 @@ def define_binary(
     def call(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         if out is not None:
             return store_out(out, call, name, (input, other), {})
+        if not left_number and not isinstance(input, Tensor):
+            raise invalid_arguments(name, input, other)
         return binary_call(op, name, input, other)
 
     call.__name__ = call.__qualname__ = name
@@ -235,6 +244,8 @@ def _refuse_bool_subtraction(input: Any, other: Any) -> None:
 
 def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input"""
+    if not isinstance(input, Tensor):
+        raise invalid_arguments("rsub", input, other)
     return sub(other, input, alpha=alpha)
 
 
@@ -291,7 +302,12 @@ COMPARISONS = {
 }
 for _name, (_function, _doc, _aliases) in COMPARISONS.items():
     globals()[_name] = define_binary(
-        _name, _function, f"{_doc}, elementwise, as bools", aliases=_aliases, differentiable=False
+        _name,
+        _function,
+        f"{_doc}, elementwise, as bools",
+        aliases=_aliases,
+        differentiable=False,
+        left_number=False,
     )
 
 # Exponentials and the like
