@@ -1,0 +1,7 @@
+"""Floor 4: neural networks: modules, their functions, parameters and initial values."""
+
+# ruff: noqa: F403
+
+from . import functional, init, modules, parameter, utils
+from .modules import *
+from .parameter import Buffer, Parameter

@@ -1,7 +1,5 @@
 """The functions behind the modules."""
 
-# ruff: noqa: F401
-
 from ...ops.convolution import (
     conv1d,
     conv2d,
