@@ -164,7 +164,8 @@ def _selectors(x: Tensor, by_axis: Sequence[Tensor | None]) -> tuple[tuple[int, 
                 f"too many indices for tensor of dimension {len(shape)} (got {len(by_axis)})"
             )
         size = shape[axis]
-        check_range(t, size, IndexError, _out_of_bounds(axis, size), -size)
+        # PyTorch counts the tensors, not the axes, in this message.
+        check_range(t, size, IndexError, _out_of_bounds(len(dims), size), -size)
         dims.append(axis)
         arrays.append(t)
     shapes = [a._dims() for a in arrays]
@@ -194,7 +195,7 @@ def _public_indices(name: str, x: Tensor, indices: Any) -> list[Tensor | None]:
         )
     by_axis: list[Tensor | None] = []
     for at, t in enumerate(indices):
-        if t is not None and not isinstance(t, Tensor):
+        if not isinstance(t, Tensor):
             raise TypeError(
                 f"expected Tensor as element {at} in argument 0, but got {type(t).__name__}"
             )
@@ -203,15 +204,9 @@ def _public_indices(name: str, x: Tensor, indices: Any) -> list[Tensor | None]:
             by_axis += [None] * (t.dim() - 1)
     if len(by_axis) > x.dim():
         raise IndexError(f"too many indices for tensor of dimension {x.dim()} (got {len(by_axis)})")
-    while by_axis and by_axis[-1] is None and not _is_mask_tail(by_axis):
+    while by_axis and by_axis[-1] is None:
         by_axis.pop()
     return by_axis
-
-
-def _is_mask_tail(by_axis: list[Tensor | None]) -> bool:
-    """Whether the list ends in a mask's further axes."""
-    last = max((i for i, t in enumerate(by_axis) if t is not None), default=-1)
-    return last < 0
 
 
 def _index_put_public(

@@ -200,9 +200,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 # --- where ----------------------------------------------------------------------------------------
 
 
-def _condition(condition: Any) -> Tensor:
-    if not isinstance(condition, Tensor):
-        raise invalid_arguments("where", condition)
+def _condition(condition: Tensor) -> Tensor:
     if condition.dtype is dtypes.uint8:
         return condition.bool()  # type: ignore[attr-defined]
     if condition.dtype is not dtypes.bool:
@@ -225,6 +223,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         return mask_places(condition)
+    if not isinstance(condition, Tensor):
+        raise invalid_arguments("where", condition, input, other)
     chosen = _condition(condition)
     try:
         a, b, result = promoted(input, other)

@@ -272,8 +272,8 @@ def _extremum(name: str, x: Tensor, dim: Any, keepdim: bool, other: Any) -> Any:
     if isinstance(dim, Tensor) and other is None:
         dim, other = None, dim
     if other is not None:
-        if not isinstance(other, Tensor):
-            raise invalid_arguments(name, other)
+        if not isinstance(other, Tensor) or dim is not None:
+            raise invalid_arguments(name, dim, other)
         return FUNCTIONS[binary](x, other)
     if dim is None:
         _refuse_empty(name, x)

@@ -45,7 +45,7 @@ class Underivable(Function):
 def _pack(name: str, x: Tensor, values: np.ndarray, axis: int, inverse: Any, counts: Any) -> Any:
     """The values, and the inverse and the counts where they were asked for."""
     made = [values] + [a.astype(np.int64) for a in (inverse, counts) if a is not None]
-    found = [tensor_from_host(np.ascontiguousarray(a), x.device) for a in made]
+    found = [tensor_from_host(np.asarray(a, order="C"), x.device) for a in made]
     if axis:
         move_axis_in_memory(found[0], axis, 0)
     if modes.grad and x.requires_grad:
@@ -93,7 +93,7 @@ def unique(
         values, inverse, counts = np.unique(
             host_values("unique", input), return_inverse=True, return_counts=True, equal_nan=False
         )
-    shape = input._dims() if dim is None else (-1,)
+    shape = (-1,) if dim is not None else input._dims()
     places = inverse.reshape(shape) if return_inverse else None
     name = "_unique2" if dim is None else "unique_dim"
     return _pack(name, input, values, axis, places, counts if return_counts else None)
@@ -118,7 +118,7 @@ def unique_consecutive(
     values = np.moveaxis(rows[begins], 0, axis)
     inverse = np.cumsum(begins) - 1
     counts = np.diff(np.append(np.flatnonzero(begins), len(rows)))
-    shape = input._dims() if dim is None else (-1,)
+    shape = (-1,) if dim is not None else input._dims()
     places = inverse.reshape(shape) if return_inverse else None
     return _pack(
         "unique_consecutive", input, values, axis, places, counts if return_counts else None
