@@ -37,11 +37,17 @@ def kaiser(length: int, periodic: bool, beta: float) -> np.ndarray:
     return np.i0(beta * np.sqrt(np.maximum(1 - place * place, 0))) / np.i0(beta)
 
 
+def _over(steps: np.ndarray, total: float) -> np.ndarray:
+    """steps / total; a total of 0 gives infinities and NaN."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return steps * np.divide(1.0, total)
+
+
 def fftfreq(n: int, d: float) -> np.ndarray:
     """The frequencies of `fft`: 0, 1, ..., then the negative ones, divided by n d."""
-    return np.fft.fftfreq(n, d)
+    return _over(np.concatenate((np.arange((n + 1) // 2), np.arange(-(n // 2), 0))), n * d)
 
 
 def rfftfreq(n: int, d: float) -> np.ndarray:
     """The frequencies of `rfft`: 0 ... n / 2, divided by n d."""
-    return np.fft.rfftfreq(n, d)
+    return _over(np.arange(n // 2 + 1), n * d)

@@ -1,6 +1,6 @@
 """Floor 3: the functions of tensors, `torch.*` and `Tensor.*`."""
 
-from . import (  # noqa: F401, I001
+from . import (  # noqa: I001
     convert,
     views,
     copying,
@@ -43,6 +43,9 @@ from . import (  # noqa: F401, I001
     embedding,
     losses,
     special,
+    fourier,
+    spectral,
+    histogram,
     pixels,
     operators,
 )
