@@ -255,7 +255,8 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run the function and record it."""
-        edges = tuple(edge_of(a) if isinstance(a, Tensor) and modes.grad else None for a in args)
+        recording = modes.grad and not modes.inference
+        edges = tuple(edge_of(a) if recording and isinstance(a, Tensor) else None for a in args)
         label = cls.__name__ + "Backward"
         node = named(FunctionNode, label)(label, cls, edges)
         node.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)

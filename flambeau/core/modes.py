@@ -177,10 +177,7 @@ class inference_mode(_ModeContext):
     def __enter__(self) -> None:
         self.previous.append((modes.inference, modes.grad))
         modes.inference = self.mode
-        if self.mode:
-            modes.grad = False
-        elif self.previous[-1][0]:
-            modes.grad = True
+        modes.grad = not self.mode
 
     def __exit__(self, *exception: Any) -> None:
         modes.inference, modes.grad = self.previous.pop()

@@ -46,7 +46,7 @@ def apply(
                 needs_grad = True
         else:
             arrays.append(x)
-    recording = needs_grad and modes.grad and op.differentiable
+    recording = needs_grad and modes.grad and op.differentiable and not modes.inference
     residuals: tuple[Any, ...] = ()
     try:
         if device is not None and device.type == "meta":
@@ -237,7 +237,7 @@ def modified_message(value: Any, storage: Any, version: int, source: Edge | None
         "variable in question was changed in there or anywhere later. Good luck!"
         if modes.anomaly
         else "enable anomaly detection to find the operation that failed to compute its gradient, "
-        "with torch.autograd.set_detect_anomaly(True)."
+        "with torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
     return (
         "one of the variables needed for gradient computation has been modified by an inplace "

@@ -26,7 +26,9 @@ import jax
 import numpy as np
 from jax import lax
 
+from ..dtypes import BY_NUMPY
 from ..errors import FREED_GRAPH, NO_GRAD_ROOT
+from ..size import Size
 from .execute import Program
 from .state import modes
 from .tensor import Tensor, wrap
@@ -41,6 +43,11 @@ class Edge(NamedTuple):
 
     node: Node
     index: int
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of the node."""
+        return self.index
 
 
 class Described(NamedTuple):
@@ -203,8 +210,10 @@ def current_node(tensor: Tensor) -> Node | None:
     return tensor._node
 
 
-def edge_of(tensor: Tensor) -> Edge | None:
-    """Where the gradient of `tensor` goes; None where it needs none."""
+def edge_of(tensor: Any) -> Edge | None:
+    """Where the gradient of `tensor` (a tensor or an edge) goes; None where it needs none."""
+    if isinstance(tensor, Edge):
+        return tensor
     node = tensor._node if tensor._base is None else current_node(tensor)
     if node is not None:
         return Edge(node, tensor._index)
@@ -475,9 +484,17 @@ def _report_origin(node: Node) -> None:
 
 
 def _sequence_of(value: Any) -> list[Any]:
-    if isinstance(value, Tensor):
+    if isinstance(value, (Tensor, Edge)):
         return [value]
-    return list(value)
+    return list(value.values()) if isinstance(value, dict) else list(value)
+
+
+def _facts(target: Any) -> tuple[tuple[int, ...], np.dtype, Any]:
+    """Shape, element type and device of a tensor, or of the output that an edge stands for."""
+    if isinstance(target, Edge):
+        info = target.node.outputs[target.index]
+        return tuple(info.shape), np.dtype(info.dtype), target.node.device
+    return target._dims(), target._dtype_numpy(), target.device
 
 
 def _root_gradients(
@@ -486,30 +503,32 @@ def _root_gradients(
     roots = []
     for number, (tensor, gradient) in enumerate(zip(tensors, gradients, strict=True)):
         edge = edge_of(tensor)
+        shape, dtype, device = _facts(tensor)
         if gradient is None:
-            if tensor.requires_grad:
-                if tensor.numel() != 1:
+            if edge is not None:
+                if int(np.prod(shape)) != 1:
                     raise RuntimeError("grad can be implicitly created only for scalar outputs")
-                if not tensor.dtype.is_floating_point:
+                if dtype.kind == "c":
                     raise RuntimeError(
                         "grad can be implicitly created only for real scalar outputs but got "
-                        f"{tensor.dtype}"
+                        f"{BY_NUMPY[dtype]}"
                     )
-            gradient = wrap(_ones(tensor._dims(), tensor._dtype_numpy()), tensor.device)
+            gradient = wrap(_ones(shape, dtype), device)
         elif isinstance(gradient, Tensor):
-            if gradient._dims() != tensor._dims():
+            wanted = BY_NUMPY[dtype]
+            if gradient._dims() != shape:
                 raise RuntimeError(
                     f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and "
-                    f"output[{number}] has a shape of {tensor.shape}."
+                    f"output[{number}] has a shape of {Size(shape)}."
                 )
-            if gradient.dtype.is_complex != tensor.dtype.is_complex:
+            if gradient.dtype.is_complex != wanted.is_complex:
                 raise RuntimeError(
                     "For complex Tensors, both grad_output and output are required to have the "
                     f"same dtype. Mismatch in dtype: grad_output[{number}] has a dtype of "
-                    f"{gradient.dtype} and output[{number}] has a dtype of {tensor.dtype}."
+                    f"{gradient.dtype} and output[{number}] has a dtype of {wanted}."
                 )
-            if gradient.dtype is not tensor.dtype:
-                gradient = gradient.to(tensor.dtype)  # type: ignore[attr-defined]
+            if gradient.dtype is not wanted:
+                gradient = gradient.to(wanted)  # type: ignore[attr-defined]
         else:
             raise TypeError(
                 f"gradients can be either Tensors or None, but got {type(gradient).__name__}"
@@ -589,7 +608,7 @@ def backward(
     roots = _root_gradients(outputs, _gradient_list(grad_tensors, len(outputs)), create_graph)
     caught = run_backward(roots, keep, create_graph, captures, accumulate_captured=True)
     for slot, target in enumerate(targets):
-        if target._node is not None and caught.get(slot) is not None:
+        if isinstance(target, Tensor) and target._node is not None and caught.get(slot) is not None:
             gradient = caught[slot]
             _retain(
                 target, gradient if isinstance(gradient, Tensor) else wrap(gradient, target.device)
@@ -659,11 +678,11 @@ def grad(
                     "the graph. Set allow_unused=True if this is the desired behavior."
                 )
             if materialize_grads:
-                zeros = np.zeros(target._dims(), target._dtype_numpy())
-                gradient = wrap(zeros, target.device)
+                shape, dtype, device = _facts(target)
+                gradient = wrap(np.zeros(shape, dtype), device)
                 gradient._requires_grad = create_graph
         elif not isinstance(gradient, Tensor):
-            gradient = wrap(gradient, target.device)
+            gradient = wrap(gradient, _facts(target)[2])
         found.append(gradient)
     return tuple(found)
 

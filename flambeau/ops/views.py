@@ -376,9 +376,9 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 @declare()
-def broadcast_to(input: Tensor, size: Any) -> Tensor:
+def broadcast_to(input: Tensor, *size: Any) -> Tensor:
     """The tensor broadcast to `size`, without a copy."""
-    return expand(input, sizes_of((size,)))
+    return expand(input, sizes_of(size))
 
 
 @declare()
@@ -485,7 +485,7 @@ def _whole(x: Tensor) -> Tensor:
     raise NotImplementedError("flambeau.as_strided of a detached part of a storage")
 
 
-def split_sizes(
+def split_pieces(
     x: Tensor, sizes: Sequence[int], axis: int, label: str = "SplitBackward0"
 ) -> tuple[Tensor, ...]:
     """Consecutive pieces of the given sizes along `axis`."""
@@ -510,10 +510,10 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 "split_size can only be 0 if dimension size is 0, but got dimension size of "
                 f"{shape[at]}"
             )
-        return split_sizes(tensor, (0,), at)
+        return split_pieces(tensor, (0,), at)
     whole, rest = divmod(shape[at], size)
     sizes = [size] * whole + ([rest] if rest or not whole else [])
-    return split_sizes(tensor, sizes, at)
+    return split_pieces(tensor, sizes, at)
 
 
 @declare()
@@ -534,7 +534,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
             f"split_with_sizes expects split_sizes to sum exactly to {shape[at]} (input tensor's "
             f"size at dimension {at}), but got split_sizes={list(sizes)}"
         )
-    return split_sizes(input, sizes, at, "SplitWithSizesBackward0")
+    return split_pieces(input, sizes, at, "SplitWithSizesBackward0")
 
 
 @declare()
@@ -548,7 +548,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     at = dimension(dim, len(shape), scalar_ok=False)
     size = -(-shape[at] // chunks)
     if size == 0:
-        return split_sizes(input, (0,) * chunks, at)
+        return split_pieces(input, (0,) * chunks, at)
     return split(input, size, at)
 
 
