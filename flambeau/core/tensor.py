@@ -441,13 +441,26 @@ class Tensor(Attached):
         return bool(self.item())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._real_number("int64_t"))
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._real_number("double"))
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._python_number())
+
+    def _python_number(self) -> Any:
+        if self.numel() != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
+
+    def _real_number(self, kind: str) -> Any:
+        value = self._python_number()
+        if isinstance(value, complex):
+            if value.imag:
+                raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+            return value.real
+        return value
 
     def __index__(self) -> int:
         dtype = self.dtype

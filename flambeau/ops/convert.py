@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
@@ -15,17 +16,14 @@ from ..core.legacy import type_name
 from ..core.op import apply
 from ..core.tensor import Tensor, wrap
 from ..devices import device as Device
+from ..kernels.conversion import convert
 from .registry import declare
 from .transfer import transfer
 
 
 def _convert(x: Any, *, dtype: np.dtype) -> Any:
-    """`x` as `dtype`: floats are truncated to integers, complex numbers lose the imaginary part."""
-    if x.dtype.kind == "c" and dtype.kind != "c":
-        x = lax.real(x)
-    if dtype == np.bool_:
-        return lax.ne(x, lax.full_like(x, 0))
-    return lax.convert_element_type(x, dtype)
+    """`x` as `dtype`."""
+    return convert(x, dtype)
 
 
 def _convert_vjp(cts: Any, inputs: Any, outputs: Any, needs: Any, *, dtype: np.dtype) -> Any:
@@ -44,9 +42,18 @@ def _as_dtype(x: Tensor, dtype: dtypes.dtype, copy: bool = False) -> Tensor:
         return x
     if dtype.numpy is None:
         raise NotImplementedError(f"flambeau.Tensor.to: tensors of {dtype} are not built yet")
+    if x.dtype.is_complex and not dtype.is_complex and dtype is not dtypes.bool:
+        warn_of_lost_part()
     if x.dtype is dtype:
         return x.clone()  # type: ignore[attr-defined]
     return apply(TO, (x,), (dtype.numpy,))
+
+
+def warn_of_lost_part() -> None:
+    """Complex numbers are stored as real ones."""
+    warnings.warn(
+        "Casting complex values to real discards the imaginary part", UserWarning, stacklevel=4
+    )
 
 
 def _transfer(x: Tensor, device: Device) -> Tensor:
@@ -86,8 +93,22 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return result
 
 
+def python_type(value: Any) -> Any:
+    """The dtype that `float`, `int`, `bool` or `complex` stands for; anything else as it is."""
+    return _PYTHON_TYPES.get(value, value) if isinstance(value, type) else value
+
+
+_PYTHON_TYPES = {
+    float: dtypes.float64,
+    int: dtypes.int64,
+    bool: dtypes.bool,
+    complex: dtypes.complex128,
+}
+
+
 def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool, Any]:
-    device, dtype = kwargs.pop("device", None), kwargs.pop("dtype", None)
+    device, dtype = kwargs.pop("device", None), python_type(kwargs.pop("dtype", None))
+    args = tuple([python_type(a) for a in args])
     copy = kwargs.pop("copy", False)
     memory_format = kwargs.pop("memory_format", None)
     kwargs.pop("non_blocking", None)

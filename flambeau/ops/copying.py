@@ -21,15 +21,15 @@ from ..core.views import check_writable, overwrite
 from ..errors import broadcast_shapes
 from ..kernels import views as kernels
 from ..kernels.common import cast, expand
+from ..kernels.conversion import convert
+from .convert import warn_of_lost_part
 from .registry import declare
 from .transfer import transfer
 
 
 def _fit(value: Any, *, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     """`value` cast to `dtype` and broadcast to `shape`."""
-    if value.dtype.kind == "c" and dtype.kind != "c":
-        value = lax.real(value)
-    return expand(cast(value, dtype), shape)
+    return expand(convert(value, dtype), shape)
 
 
 def _fill(x: Any, value: Any) -> Any:
@@ -71,6 +71,8 @@ def fitted_value(x: Tensor, src: Tensor) -> Tensor:
         )
     if src.device != x.device:
         src = transfer(src, x.device)
+    if src.dtype.is_complex and not x.dtype.is_complex:
+        warn_of_lost_part()
     if modes.grad and x.requires_grad and x._base is None:
         return apply(ASSIGN, (x, src), label="CopyBackwards")
     return apply(FIT, (src,), (shape, x._dtype_numpy()), label="CopyBackwards")

@@ -17,17 +17,12 @@ from ..core.state import modes
 from ..core.tensor import Tensor, wrap
 from ..core.views import overwrite
 from ..dtypes import dtype as DType
+from .convert import python_type
 from .copying import from_numpy
 from .registry import declare, resize_storage
 
 Fill = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 
-_PYTHON_TYPES = {
-    float: dtypes.float64,
-    int: dtypes.int64,
-    bool: dtypes.bool,
-    complex: dtypes.complex128,
-}
 _NO_PINNED_MEMORY = (
     "pin_memory=True requires a CUDA or other accelerator backend; no pinned memory allocator is "
     "available on this system."
@@ -39,10 +34,9 @@ _NO_PINNED_MEMORY = (
 
 def dtype_argument(function: str, given: Any) -> DType | None:
     """The dtype that an argument `dtype=` means: also `float`, `int`, `bool` and `complex`."""
-    if given is None or isinstance(given, DType):
-        return given
-    if isinstance(given, type) and given in _PYTHON_TYPES:
-        return _PYTHON_TYPES[given]
+    found = python_type(given)
+    if found is None or isinstance(found, DType):
+        return found
     raise TypeError(
         f"{function}(): argument 'dtype' must be torch.dtype, not {type(given).__name__}"
     )
@@ -339,13 +333,11 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """A tensor on the memory of an object of another library that speaks DLPack."""
     if isinstance(ext_tensor, Tensor):
         result = ext_tensor.detach()
+    elif isinstance(ext_tensor, jax.Array):
+        result = wrap(ext_tensor)
     else:
-        try:
-            array = np.from_dlpack(ext_tensor)
-        except (RuntimeError, BufferError, TypeError):
-            result = wrap(jax.numpy.from_dlpack(ext_tensor))
-        else:
-            result = from_numpy(array)
+        array = np.from_dlpack(ext_tensor)
+        result = from_numpy(array if array.flags.writeable else array.copy())
     return result.to(device=result.device if device is None else device, copy=bool(copy))
 
 
