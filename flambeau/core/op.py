@@ -255,6 +255,9 @@ def _forward_program(op: Op, program: Program, static: tuple[Any, ...]) -> Progr
     return forward
 
 
+NUMBER = ()  # in `needs`: a Python number, which needs no gradient
+
+
 def record(
     op: Op,
     program: Program,
@@ -267,8 +270,13 @@ def record(
 ) -> None:
     """Make the node of one run of an op and hang it on the results."""
     edges = [edge_of(x) if isinstance(x, Tensor) else None for x in inputs]
-    # None stands for an absent input: with it, the derivative is another one.
-    needs = tuple([x if x is None else e is not None for x, e in zip(inputs, edges, strict=True)])
+    # With an absent input, or a number for a tensor, the derivative is another one.
+    needs = tuple(
+        [
+            e is not None if isinstance(x, Tensor) else None if x is None else NUMBER
+            for x, e in zip(inputs, edges, strict=True)
+        ]
+    )
     outputs = [r._storage.array for r in results]
     derivative = program.derivatives.get(needs)
     if derivative is None:

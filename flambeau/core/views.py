@@ -307,12 +307,9 @@ def rebase(x: Tensor, value: Tensor) -> None:
     base = x._base
     edge = edge_of(value)
     if base is None:
-        old = edge_of(x) if edge is None else None
         if edge is not None:
             x._node, x._index = edge
             x._requires_grad = False
-        elif old is not None:
-            _record_put(x, x, old, None)
         x._writes += 1
         return
     old = edge_of(base)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import dtypes
+from ..core.execute import Op
 from ..core.legacy import scalar_type_name
 from ..core.op import apply
 from ..core.state import modes
@@ -27,6 +28,18 @@ class Row:
     out: bool
 
 
+# What a comparison stores in place does not depend on its operands, as far as gradients go: they
+# get zeros. (Out of place, and for the logical functions, there is no derivative at all.)
+COMPARISONS = frozenset(
+    "eq ne lt le gt ge not_equal less less_equal greater greater_equal".split()  # noqa: SIM905
+)
+
+
+def _flat(value: Any, *operands: Any) -> Any:
+    return value
+
+
+FLAT = Op(_flat, name="Comparison")
 ROWS: dict[str, Row] = {}
 FUNCTIONS: dict[str, Any] = {}
 
@@ -94,9 +107,16 @@ def with_out(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
 def in_place_twin(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The method that stores `plain`'s result into its first argument."""
 
+    flat = name[:-1] in COMPARISONS
+
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self, args)
-        return store(self, plain(before_write(self), *args, **kwargs))
+        old = before_write(self)
+        value = plain(old, *args, **kwargs)
+        if flat and modes.grad:
+            operands = [a for a in args if isinstance(a, Tensor)]
+            value = apply(FLAT, (cast(value, self.dtype), old, *operands))
+        return store(self, value)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"In-place version of `{name[:-1]}`."
@@ -158,7 +178,9 @@ def store_out(
                 if x._storage is target._storage and x is not target:
                     check_overlap(target, x)
         for target, value in zip(targets, values, strict=True):
-            fit(target, value._dims())
+            if target._dims() != value._dims():
+                fit(target, value._dims())
+                target._storage.strides = value._storage.strides if not value._steps else None
             overwrite(target, cast(value, target.dtype))
     finally:
         modes.grad = previous
