@@ -198,10 +198,16 @@ def apply_function(row: Row, library: Library) -> Any:
     return {"result": result, "arguments afterwards": built.tensors()}
 
 
+def through_method(row: Row, built: Arguments) -> Any:
+    """Call the method on the first argument, or read the attribute."""
+    found = getattr(built.args[0], row.name)
+    is_method = callable(getattr(torch.Tensor, row.name))
+    return found(*built.args[1:], **built.kwargs) if is_method else found
+
+
 def apply_method(row: Row, library: Library) -> Any:
     built = Arguments(row, library)
-    method = getattr(built.args[0], row.name)
-    result = method(*built.args[1:], **built.kwargs) if callable(method) else method
+    result = through_method(row, built)
     return {"result": result, "arguments afterwards": built.tensors()}
 
 
@@ -210,8 +216,7 @@ def apply_gradient(row: Row, library: Library) -> Any:
     if is_function(row.name) and NO_FUNCTION not in row.options:
         result = library.resolve(row.name)(*built.args, **built.kwargs)
     else:
-        method = getattr(built.args[0], row.name)
-        result = method(*built.args[1:], **built.kwargs) if callable(method) else method
+        result = through_method(row, built)
     return {"result": result, **gradients(library, result, built.leaves)}
 
 
@@ -295,11 +300,14 @@ def out_program(row: Row, plain: Outcome) -> Callable[[Library], Any] | None:
 
 
 def pointless(form: str, outcome: Outcome) -> bool:
-    """Whether a gradient form has nothing to say: no floating input, or not differentiable."""
+    """Whether a gradient form has nothing to say: no floating input, or not differentiable.
+
+    Where the oracle lacks a derivative ("inplace version of asinh") nothing is asked either.
+    """
     if "gradient" not in form:
         return False
     if outcome.error:
-        return outcome.error.kind == "RuntimeError"
+        return outcome.error.kind in ("RuntimeError", "NotImplementedError")
     return not outcome.value["differentiable"]
 
 

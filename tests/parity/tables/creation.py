@@ -2,7 +2,10 @@
 
 from tests.parity.rows import NO_GRADIENT, NO_OUT, B, C, Dtype, I, P, S, V, call, table
 
-RANDOM = {"without": (NO_GRADIENT,), "because": "a draw has no derivative worth the name"}
+RANDOM = {
+    "without": (NO_GRADIENT, NO_OUT),
+    "because": "a draw has no derivative worth the name; an empty `out` is refused, not resized",
+}
 
 ROWS = [
     *table(

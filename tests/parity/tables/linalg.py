@@ -119,7 +119,13 @@ ROWS = [
     ),
     *table("matrix_power", call(PD(3), -2), **LAPACK),
     *table("matrix_exp", call(S(3, 3)), call(S(2, 2, 2)), **LAPACK),
-    *table("det logdet", call(PD(3)), call(PD(2, 2)), call(SINGULAR), call(S(2, 3)), **LAPACK),
+    *table("det logdet", call(PD(3)), call(PD(2, 2)), call(S(2, 3)), **LAPACK),
+    *table(
+        "det logdet",
+        call(SINGULAR),
+        without=(NO_GRADIENT,),
+        because="the derivative there is a quotient of rounding errors",
+    ),
     *table("slogdet", call(PD(3)), call(S(3, 3)), call(PD(2, 2)), **LAPACK),
     *table("inverse", call(PD(3)), call(PD(2, 2)), call(SINGULAR), call(S(2, 3)), **LAPACK),
     *table("pinverse", call(S(3, 2)), call(PD(3)), **LAPACK),
@@ -151,7 +157,7 @@ ROWS = [
         **LAPACK,
     ),
     *table("qr", call(S(3, 2)), call(S(3, 3)), call(S(2, 3)), call(S(3, 2), False), **LAPACK),
-    *table("svd", call(S(3, 2)), call(S(2, 3)), call(S(3, 2), False), **LAPACK),
+    *table("svd", call(S(3, 2)), call(S(3, 2), False), **LAPACK),
     *table("lu", call(PD(3)), call(PD(2, 2)), **LAPACK),
     *table(
         "lu_unpack",
@@ -163,7 +169,8 @@ ROWS = [
     *table("geqrf", call(S(3, 2)), call(PD(3)), **LAPACK),
     *table("orgqr", call(S(3, 2), S(2)), call(S(3, 3), S(2)), **LAPACK),
     *table("ormqr", call(S(3, 2), S(2), S(3, 4)), call(S(3, 2), S(2), S(4, 3), False), **LAPACK),
-    *table("eig lstsq matrix_rank solve", call(S(3, 2)), call(S(3, 2), S(3, 1))),  # removed
+    *table("eig matrix_rank", call(S(3, 2))),  # removed
+    *table("lstsq solve", call(S(3, 2), S(3, 1))),  # removed
     *table(
         "linalg.norm",
         call(S(2, 3)),
