@@ -266,38 +266,3 @@ def _quantile_shape(result, ndim, dim, q_ndim, keepdim):
         gone = tuple(range(1, ndim + 1)) if dim is None or ndim == 0 else (dim + 1,)
         result = lax.expand_dims(result, gone) if ndim else result
     return lax.squeeze(result, (0,)) if q_ndim == 0 else result
-
-
-# --- searching ------------------------------------------------------------------------------------
-
-
-def searchsorted(boundaries, values, *, right, dtype):
-    """For each value the index at which it would be inserted in `boundaries` to keep their order.
-
-    Args:
-        boundaries: (*, n), increasing along the last axis; 1-d serves values of any shape.
-        right: after boundaries that equal the value, not before.
-    """
-    n = boundaries.shape[-1]
-    flat = boundaries.ndim == 1
-    shape = values.shape
-    if flat:
-        values = lax.reshape(values, (values.size,))
-    axis = values.ndim - 1
-    compare = lax.gt if right else lax.ge
-
-    def halve(_, bounds):
-        low, high = bounds
-        middle = lax.div(lax.add(low, high), lax.full_like(low, 2))
-        found = gather(boundaries, middle, dim=axis)
-        beyond = lax.bitwise_not(compare(found, values))
-        searching = lax.lt(low, high)
-        up = lax.bitwise_and(searching, beyond)
-        down = lax.bitwise_and(searching, lax.bitwise_not(beyond))
-        above = lax.add(middle, lax.full_like(middle, 1))
-        return lax.select(up, above, low), lax.select(down, middle, high)
-
-    low, high = lax.full(values.shape, 0, INDEX), lax.full(values.shape, n, INDEX)
-    if n and values.size:
-        low, _ = lax.fori_loop(0, n.bit_length(), halve, (low, high))
-    return lax.reshape(cast(low, dtype), shape)

@@ -1,4 +1,4 @@
-"""Cumulative functions along one axis, differences, and the trapezoidal rule."""
+"""Cumulative functions along one axis, and differences."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..core.tensor import Tensor
 from ..core.views import before_write, check_writable
 from ..errors import dimension
 from ..kernels import cumulative as kernels
-from .arguments import axes_of, integer, not_implemented_for, numpy_names
+from .arguments import integer, not_implemented_for, numpy_names
 from .masks import c_name
 from .reduction import axis_of, numpy_dtype
-from .registry import FUNCTIONS, cast, declare, store
+from .registry import FUNCTIONS, declare, store
 from .return_types import named_result
 
 CUMSUM = Op(kernels.cumsum, vjp=kernels.cumsum_vjp)
@@ -22,7 +22,6 @@ CUMMAX = Op(kernels.cummax, vjp=kernels.cummax_vjp)
 CUMMIN = Op(kernels.cummin, vjp=kernels.cummin_vjp)
 LOGCUMSUMEXP = Op(kernels.logcumsumexp, vjp=kernels.logcumsumexp_vjp)
 DIFF = Op(kernels.diff, name="Sub")
-GRADIENT = Op(kernels.gradient, name="Cat")
 
 
 def _accumulate(op: Op, name: str, x: Tensor, dim: Any, dtype: Any) -> Tensor:
@@ -145,96 +144,3 @@ def _check_extra(shape: tuple[int, ...], extra: tuple[int, ...], axis: int) -> N
                 f"except along the differencing dimension; input.size({i}) = {a}, but got "
                 f"tensor.size({i}) = {b}"
             )
-
-
-# --- the trapezoidal rule -------------------------------------------------------------------------
-
-
-def _areas(name: str, y: Tensor, x: Any, dx: Any, dim: Any) -> tuple[Tensor, int]:
-    """The areas of the trapezoids between neighbours along `dim`, and the axis."""
-    if x is not None and dx is not None:
-        raise TypeError(f"{name}() received an invalid combination of arguments")
-    axis = axis_of(name, y, dim, nonempty=False)
-    n = y._dims()[axis]
-    if n == 0:
-        return y, axis
-    pairs = y.narrow(axis, 0, n - 1) + y.narrow(axis, 1, n - 1)  # type: ignore[attr-defined]
-    if x is None:
-        return pairs * (0.5 * (1 if dx is None else dx)), axis
-    places = x._dims()
-    if len(places) == 1:
-        if places[0] != n:
-            raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
-        widths = diff(x).reshape([-1 if i == axis else 1 for i in range(y.dim())])
-    else:
-        widths = diff(x, dim=axis - y.dim())
-    return pairs * widths * 0.5, axis
-
-
-@declare(method=False, aliases=("trapz",))
-def trapezoid(y: Tensor, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
-    """The integral of `y` along `dim` by the trapezoidal rule, at places `x` or `dx` apart."""
-    areas, axis = _areas("trapezoid", y, x, dx, dim)
-    return areas.sum(axis)  # type: ignore[attr-defined]
-
-
-@declare(method=False)
-def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
-    """The running integral of `y` along `dim` by the trapezoidal rule."""
-    areas, axis = _areas("cumulative_trapezoid", y, x, dx, dim)
-    return areas.cumsum(axis)  # type: ignore[attr-defined]
-
-
-# --- the gradient of samples ----------------------------------------------------------------------
-
-
-@declare(method=False)
-@numpy_names
-def gradient(
-    input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1
-) -> tuple[Tensor, ...]:
-    """The partial derivatives of samples on a grid, by finite differences; one for each of `dim`.
-
-    Args:
-        spacing: the distance of neighbours, for all axes or one for each; or for each axis a
-            vector with the coordinates of the samples.
-        edge_order: 1 or 2, the order of the differences at the edges.
-    """
-    if edge_order not in (1, 2):
-        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
-    if input.dtype is dtypes.uint8:
-        raise RuntimeError("torch.gradient does not support uint8 input.")
-    axes = _listed_axes(input, dim)
-    shape = input._dims()
-    if isinstance(spacing, (int, float, complex)) or (
-        isinstance(spacing, Tensor) and not spacing._dims()
-    ):
-        places = [spacing] * len(axes)
-    else:
-        places = list(spacing)
-    if len(places) != len(axes):
-        wanted = f"'self.dim() = {input.dim()}', since dim argument was not given"
-        if dim is not None:
-            wanted = f"'dim' = {len(axes)}"
-        raise RuntimeError(
-            "torch.gradient expected spacing to be unspecified, a scalar, or a list of length "
-            f"equal to {wanted}, but got a list of length {len(places)}"
-        )
-    if any(shape[axis] < edge_order + 1 for axis in axes):
-        raise RuntimeError(
-            "torch.gradient expected each dimension size to be at least edge_order+1"
-        )
-    if not (input.dtype.is_floating_point or input.dtype.is_complex):
-        input = cast(input, dtypes.get_default_dtype())
-    return tuple(
-        apply(GRADIENT, (input, place), (axis, int(edge_order)))
-        for axis, place in zip(axes, places, strict=True)
-    )
-
-
-def _listed_axes(x: Tensor, dim: Any) -> tuple[int, ...]:
-    """The axes in the order in which they were given."""
-    axes = axes_of("gradient", dim, x.dim())
-    if isinstance(dim, (tuple, list)):
-        axes = tuple(dimension(d, x.dim()) for d in dim)
-    return axes

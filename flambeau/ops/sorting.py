@@ -1,4 +1,4 @@
-"""Sorting, order statistics and searching."""
+"""Sorting and order statistics."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import numpy as np
 
 from .. import dtypes
 from ..core.device import tensor_from_host
-from ..core.legacy import scalar_type_name
 from ..core.op import Op, apply
 from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels import sort as kernels
 from .arguments import (
-    check_tensor,
     integer,
     known,
     move_axis_in_memory,
@@ -22,7 +20,7 @@ from .arguments import (
     numpy_names,
 )
 from .reduction import axis_of
-from .registry import cast, declare
+from .registry import declare
 from .return_types import named_result
 
 SORT = Op(kernels.sort, vjp=kernels.sort_vjp)
@@ -35,7 +33,6 @@ MEDIAN_ALL = Op(kernels.median_all, name="Median", vjp=kernels.median_all_vjp)
 NANMEDIAN_ALL = Op(kernels.nanmedian_all, name="Nanmedian", vjp=kernels.nanmedian_all_vjp)
 MODE = Op(kernels.mode, vjp=kernels.mode_vjp)
 QUANTILE = Op(kernels.quantile)
-SEARCHSORTED = Op(kernels.searchsorted, differentiable=False)
 
 _PAIR = ("values", "indices")
 
@@ -221,107 +218,3 @@ def nanquantile(
 ) -> Tensor:
     """As `quantile`, of the values that are not NaN."""
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, True)
-
-
-# --- searching ------------------------------------------------------------------------------------
-
-
-def _as_tensor(value: Any, like: Tensor) -> Tensor:
-    if isinstance(value, Tensor):
-        return value
-    kind = dtypes.dtype_of_python_scalar(type(value)).numpy
-    return tensor_from_host(np.array(value, kind), like.device)
-
-
-def _check_search(edges: Tensor, values: Tensor, sorter: Any) -> None:
-    def refuse(text: str) -> None:
-        raise RuntimeError(f"torch.searchsorted(): {text}")
-
-    a, b = edges._dims(), values._dims()
-    if sorter is not None:
-        check_tensor("searchsorted", sorter, "sorter", 3)
-        if sorter._dims() != a:
-            refuse(
-                f"boundary and sorter must have the same size, but got boundary tensor {list(a)}"
-                f"and got sorter tensor {list(sorter._dims())}"
-            )
-        if sorter.dtype is not dtypes.int64:
-            refuse(
-                "sorter must be a tensor of long dtype but got dtype "
-                f"{scalar_type_name(sorter.dtype)}"
-            )
-        places = known(sorter)
-        if places is not None and places.size and not 0 <= places.min() <= places.max() < a[-1]:
-            refuse("sorter index out of range")
-    if not b and len(a) != 1:
-        refuse(
-            "input value can be a scalar only when boundaries tensor dimension is 1, but we got "
-            f"boundaries tensor dim({len(a)}) and input value's dim({len(b)}) "
-            f"numel({values.numel()})"
-        )
-    if not a:
-        refuse("boundaries tensor should have positive dimension, but got 0 dimension")
-    if len(a) != 1 and a[:-1] != b[:-1]:
-        refuse(
-            "boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
-            f"tensor and input value tensor must match, but we got boundaries tensor {list(a)} "
-            f"and input value tensor {list(b)}"
-        )
-    if edges.dtype.is_complex or values.dtype.is_complex:
-        refuse("input value and boundary tensor should not be complex")
-
-
-@declare(method=False, out=True)
-def searchsorted(
-    sorted_sequence: Tensor,
-    input: Any,
-    *,
-    out_int32: bool = False,
-    right: bool = False,
-    side: str | None = None,
-    sorter: Tensor | None = None,
-) -> Tensor:
-    """For each value the index in `sorted_sequence` (its last axis) that keeps the order.
-
-    Args:
-        right: (or `side="right"`) the index after equal elements, not before.
-        sorter: indices that sort `sorted_sequence`, where it is not in order.
-
-    >>> import flambeau as torch
-    >>> torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([3, 6]))
-    tensor([1, 3])
-    """
-    check_tensor("searchsorted", sorted_sequence, "sorted_sequence")
-    if side not in (None, "left", "right"):
-        raise RuntimeError(
-            f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}"
-        )
-    if side == "left" and right:
-        raise RuntimeError(
-            "torch.searchsorted(): side and right can't be set to opposites, got side of left "
-            "while right was True"
-        )
-    values = _as_tensor(input, sorted_sequence)
-    _check_search(sorted_sequence, values, sorter)
-    if sorter is not None:
-        sorted_sequence = sorted_sequence.gather(-1, sorter)  # type: ignore[attr-defined]
-    return _search(sorted_sequence, values, right or side == "right", out_int32)
-
-
-@declare(method=False, out=True)
-def bucketize(
-    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
-) -> Tensor:
-    """For each value the index of the bucket that it falls into, between 1-d `boundaries`."""
-    check_tensor("bucketize", boundaries, "boundaries", 2)
-    if boundaries.dim() != 1:
-        raise RuntimeError(
-            f"boundaries tensor must be 1 dimension, but got dim({boundaries.dim()})"
-        )
-    return _search(boundaries, _as_tensor(input, boundaries), right, out_int32)
-
-
-def _search(edges: Tensor, values: Tensor, right: bool, out_int32: bool) -> Tensor:
-    common = dtypes.promote_types(edges.dtype, values.dtype)
-    kind = np.dtype(np.int32 if out_int32 else np.int64)
-    return apply(SEARCHSORTED, (cast(edges, common), cast(values, common)), (bool(right), kind))

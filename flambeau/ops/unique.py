@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,33 +12,30 @@ from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import dimension
 from .arguments import (
-    check_tensor,
     integer,
     invalid_arguments,
     move_axis_in_memory,
-    not_implemented_for,
     numpy_names,
 )
 from .masks import host_values
 from .registry import declare
-from .return_types import named_result
 
 # --- unique values --------------------------------------------------------------------------------
 
 
 class Underivable(Function):
-    """The place on the tape of a function without a derivative; its name is `ctx.name`."""
+    """The place on the tape of a function without a derivative; its name is `ctx.of`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, values: Tensor, name: str) -> Tensor:
         """The values that were found."""
-        ctx.name = name
+        ctx.of = name
         return values.clone()  # type: ignore[attr-defined]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         """Raise, as PyTorch does."""
-        raise NotImplementedError(f"the derivative for '{ctx.name}' is not implemented.")
+        raise NotImplementedError(f"the derivative for '{ctx.of}' is not implemented.")
 
 
 def _pack(name: str, x: Tensor, values: np.ndarray, axis: int, inverse: Any, counts: Any) -> Any:
@@ -138,164 +134,3 @@ def isin(
         for t in (elements, test_elements)
     )
     return tensor_from_host(np.isin(values, tested, invert=invert), tensors[0].device)
-
-
-# --- counts ---------------------------------------------------------------------------------------
-
-
-@declare()
-def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each of 0, 1, ..., max(input) occurs, or the sum of its weights."""
-    if minlength < 0:
-        raise RuntimeError("minlength should be >= 0")
-    kind = input._dtype_numpy().kind
-    if input.dim() != 1 or (kind in "iu" and (host_values("bincount", input) < 0).any()):
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    if kind not in "iu":
-        raise not_implemented_for("bincount_cpu", input.dtype)
-    heights = None
-    if weights is not None:
-        check_tensor("bincount", weights, "weights", 2)
-        if weights._dims() != input._dims():
-            raise RuntimeError("weights should be 1-d and have the same length as input")
-        heights = host_values("bincount", weights)
-    counts = np.bincount(host_values("bincount", input), heights, minlength)
-    wanted = np.int64 if heights is None else np.float64
-    if heights is not None and heights.dtype == np.float32:
-        wanted = np.float32
-    return tensor_from_host(counts.astype(wanted), input.device)
-
-
-def _limits(
-    name: str, values: np.ndarray, low: float, high: float, margin: float
-) -> tuple[float, float]:
-    """The range to count in: that of the data where none is given, widened where it is empty."""
-    if low == high and values.size:
-        low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise RuntimeError(f"{name}: range of [{low:g}, {high:g}] is not finite")
-    if low > high:
-        raise RuntimeError(f"{name}: max must be larger than min")
-    return (low - margin, high + margin) if low == high else (low, high)
-
-
-@declare(out=True)
-def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    """How many values fall into each of `bins` intervals of equal width from `min` to `max`.
-
-    With `min` equal to `max` the range of the data is taken. Values outside do not count.
-    """
-    kind = input._dtype_numpy()
-    if not input.dtype.is_floating_point:
-        raise not_implemented_for("histogram_cpu", input.dtype)
-    values = host_values("histc", input).reshape(-1)
-    wide = np.result_type(kind, np.float32) if kind.kind == "f" else np.dtype(np.float32)
-    values = values.astype(wide)
-    low, high = _limits("torch.histc", values, min, max, 1)
-    if bins <= 0:
-        raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins} for dimension 0")
-    low, high = wide.type(low), wide.type(high)
-    inside = values[(values >= low) & (values <= high)]
-    place = ((inside - low) * wide.type(bins) / (high - low)).astype(np.int64)
-    counts = np.bincount(np.minimum(place, bins - 1), minlength=bins)
-    return tensor_from_host(counts.astype(kind), input.device)
-
-
-def _edges(name: str, values: np.ndarray, bins: Any, limits: Any) -> np.ndarray:
-    """The edges of the intervals along one axis."""
-    if isinstance(bins, Tensor):
-        return host_values(name, bins)
-    low, high = limits or (0, 0)
-    low, high = _limits(f"torch.{name}", values, low, high, 0.5)
-    return np.linspace(low, high, bins + 1, dtype=values.dtype)
-
-
-def _places(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The interval that each value lies in; -1 outside. The last one is closed on both sides."""
-    found = np.searchsorted(edges, values, side="right") - 1
-    found = np.where(values == edges[-1], len(edges) - 2, found)
-    return np.where((values >= edges[0]) & (values <= edges[-1]), found, -1)
-
-
-def _histogram(
-    name: str, points: np.ndarray, edges: list[np.ndarray], weight: Any, density: bool
-) -> np.ndarray:
-    """The weight of `points` (N, D) in each cell of the grid of `edges`."""
-    shape = tuple(len(e) - 1 for e in edges)
-    places = np.stack([_places(points[:, i], e) for i, e in enumerate(edges)])
-    inside = (places >= 0).all(0)
-    cells = np.ravel_multi_index(tuple(places[:, inside]), shape)
-    weights = None if weight is None else host_values(name, weight).reshape(-1)[inside]
-    counts = np.bincount(cells, weights, math.prod(shape)).reshape(shape).astype(points.dtype)
-    if density:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            counts = counts / counts.sum()
-            for axis, e in enumerate(edges):
-                counts = counts / np.diff(e).reshape(
-                    [-1 if i == axis else 1 for i in range(len(shape))]
-                )
-    return counts.astype(points.dtype)
-
-
-@declare(out=True)
-def histogram(
-    input: Tensor,
-    bins: Any,
-    *,
-    range: Any = None,
-    weight: Tensor | None = None,
-    density: bool = False,
-) -> Any:
-    """(hist, bin_edges): the number (or weight) of values between neighbouring edges.
-
-    Args:
-        bins: how many intervals of equal width, or a 1-d tensor of increasing edges.
-        range: (low, high) for a number of bins; the data's own by default.
-        density: divide by the total and by the widths.
-    """
-    if input._dtype_numpy().kind != "f":
-        raise not_implemented_for("histogramdd", input.dtype)
-    values = host_values("histogram", input).reshape(-1)
-    edges = _edges("histogram", values, bins, range)
-    counts = _histogram("histogram", values[:, None], [edges], weight, density)
-    made = (tensor_from_host(counts, input.device), tensor_from_host(edges, input.device))
-    return named_result("histogram", ("hist", "bin_edges"))(made)
-
-
-@declare()
-def histogramdd(
-    input: Tensor,
-    bins: Any,
-    *,
-    range: Any = None,
-    weight: Tensor | None = None,
-    density: bool = False,
-) -> Any:
-    """(hist, bin_edges): the number (or weight) of points, the last axis of `input`, in the cells
-    of a grid.
-
-    Args:
-        bins: a number for all axes, one for each, or for each a 1-d tensor of edges.
-        range: low and high of each axis, one after the other.
-        density: divide by the total and by the volumes.
-    """
-    if input.dim() < 2:
-        raise RuntimeError("torch.histogramdd: input tensor should have at least 2 dimensions")
-    if input._dtype_numpy().kind != "f":
-        raise not_implemented_for("histogramdd", input.dtype)
-    points = host_values("histogramdd", input).reshape(-1, input.size(-1))
-    along = [bins] * points.shape[1] if isinstance(bins, int) else list(bins)
-    if len(along) != points.shape[1]:
-        raise RuntimeError(
-            "histogramdd: The size of bins must be equal to the innermost dimension of the input."
-        )
-    edges = [
-        _edges("histogramdd", points[:, i], b, None if range is None else range[2 * i : 2 * i + 2])
-        for i, b in enumerate(along)
-    ]
-    counts = _histogram("histogramdd", points, edges, weight, density)
-    made = (
-        tensor_from_host(counts, input.device),
-        tuple(tensor_from_host(e, input.device) for e in edges),
-    )
-    return named_result("histogramdd", ("hist", "bin_edges"))(made)
