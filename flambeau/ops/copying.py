@@ -14,6 +14,7 @@ from jax import lax
 from .. import dtypes
 from ..core.device import resolve
 from ..core.execute import Op
+from ..core.layout import propagated_strides
 from ..core.op import apply
 from ..core.state import modes
 from ..core.tensor import Tensor, alias, wrap
@@ -169,8 +170,9 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     if self._view_dtype is not None and self._view_dtype != array.dtype:
         array = array.reshape(-1).view(self._view_dtype)
     flat = array.reshape(-1)
-    if flat.size == 0:
-        return np.zeros(self._dims(), self._dtype_numpy())
+    if flat.size == 0 or 0 in self._dims():
+        nothing = np.zeros(1, self._dtype_numpy())
+        return np.lib.stride_tricks.as_strided(nothing, self._dims(), (0,) * self.dim())
     if storage.strides is not None:
         from ..core.layout import host_replay
 
@@ -184,6 +186,16 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
     )
 
 
+def check_strides(ndarray: np.ndarray) -> None:
+    """Raise where an array is read backwards."""
+    if any(s < 0 for s in ndarray.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array  with array.copy().) "
+        )
+
+
 @declare(method=False)
 def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor that shares memory with a NumPy array."""
@@ -195,12 +207,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
         from ..core.data import host_array
 
         host_array(ndarray)
-    if any(s < 0 for s in ndarray.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a "
-            "copy of your array  with array.copy().) "
-        )
+    check_strides(ndarray)
     if not ndarray.flags.writeable:
         warnings.warn(
             "The given NumPy array is not writable, and PyTorch does not support non-writable "
@@ -244,12 +251,14 @@ del Tensor.jax_  # type: ignore[attr-defined]
 
 def _dlpack(self: Tensor, **kwargs: Any) -> Any:
     if self.requires_grad:
-        raise RuntimeError("Can't export tensors that require gradient, use tensor.detach()")
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if self.device.type == "cpu" and self.dtype is not dtypes.bfloat16:
+        return numpy(self).__dlpack__(**kwargs)
     return jax_(self).__dlpack__(**kwargs)
 
 
 def _dlpack_device(self: Tensor) -> Any:
-    return jax_(self).__dlpack_device__()
+    return (1, 0) if self.device.type == "cpu" else jax_(self).__dlpack_device__()
 
 
 Tensor.__dlpack__ = _dlpack  # type: ignore[attr-defined]
@@ -258,19 +267,39 @@ Tensor.__dlpack_device__ = _dlpack_device  # type: ignore[attr-defined]
 
 def _reduce(self: Tensor, protocol: int) -> Any:
     extra = {k: v for k, v in self.__dict__.items() if k not in _INTERNAL}
-    array = np.array(self.detach().cpu()._host())  # type: ignore[attr-defined]
-    state = (array, str(self.device), self.requires_grad, self._backward_hooks or OrderedDict())
+    array = np.array(self.detach().cpu()._host(), order="C")  # type: ignore[attr-defined]
+    shape = tuple(self._dims())
+    own = self._strides_offset()[0]
+    strides = propagated_strides([(shape, own)], shape) if shape else None
+    hooks = self._backward_hooks or OrderedDict()
+    state = (array, strides, str(self.device), self.requires_grad, hooks)
     return _rebuild, (type(self), state, extra)
 
 
 def _rebuild(cls: type, state: tuple[Any, ...], extra: dict[str, Any]) -> Tensor:
-    array, device, requires_grad, hooks = state
-    tensor = alias(wrap(array, resolve(device)), cls)
+    array, strides, device, requires_grad, hooks = state
+    tensor = alias(wrap(array, resolve(device), strides), cls)
     tensor._requires_grad = requires_grad
     if hooks:
         tensor._backward_hooks = hooks
     tensor.__dict__.update(extra)
     return tensor
+
+
+def _shallow_copy(self: Tensor) -> Tensor:
+    """`copy.copy`: another leaf on the same storage."""
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment."
+        )
+    result = alias(self, type(self))
+    result._requires_grad = self._requires_grad
+    result.__dict__.update({k: v for k, v in self.__dict__.items() if k not in _INTERNAL})
+    return result
+
+
+Tensor.__copy__ = _shallow_copy  # type: ignore[attr-defined]
 
 
 _INTERNAL = frozenset(

@@ -13,12 +13,13 @@ import numpy as np
 from .. import dtypes, formats
 from ..core.data import host_array, storable
 from ..core.device import resolve
+from ..core.layout import propagated_strides
 from ..core.state import modes
 from ..core.tensor import Tensor, wrap
 from ..core.views import overwrite
 from ..dtypes import dtype as DType
 from .convert import python_type
-from .copying import from_numpy
+from .copying import check_strides, from_numpy
 from .registry import declare, resize_storage
 
 Fill = Callable[[tuple[int, ...], np.dtype], np.ndarray]
@@ -249,6 +250,11 @@ def from_data(
                 function, data._dims(), holder, np.zeros, device=device, requires_grad=requires_grad
             )
     array = host_array(data, dtype_argument(function, dtype))
+    strides = None
+    if isinstance(data, np.ndarray) and not data.flags.c_contiguous and data.size:
+        check_strides(data)
+        own = tuple(s // data.itemsize for s in data.strides)
+        strides = propagated_strides([(data.shape, own)], data.shape)
     return make(
         function,
         array.shape,
@@ -257,6 +263,7 @@ def from_data(
         device=device,
         pin_memory=pin_memory,
         requires_grad=requires_grad,
+        strides=strides,
     )
 
 

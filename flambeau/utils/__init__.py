@@ -1,3 +1,4 @@
 """Tools around training."""
 
 from . import data as data
+from . import dlpack as dlpack
