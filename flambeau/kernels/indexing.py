@@ -11,6 +11,9 @@ place that it was written to, as in PyTorch.
 
 from __future__ import annotations
 
+from functools import partial
+
+import jax
 import numpy as np
 from jax import lax
 
@@ -216,6 +219,12 @@ def scatter_multiply(x, index, source, *, dim):
     return _scatter(lax.scatter_mul, x, index, _source_like(cast(source, x.dtype), index), dim)
 
 
+def scatter_multiply_vjp(cts, inputs, outputs, needs, *, dim):
+    return scatter_reduce_vjp(
+        cts, inputs, outputs, needs, dim=dim, reduce="prod", include_self=True
+    )
+
+
 def _at_least_1d(x):
     return lax.reshape(x, (1,)) if x.ndim == 0 else x
 
@@ -231,10 +240,15 @@ def _source_like(source, index):
 
 def _source_gradient(ct, index, source, dim):
     picked = gather(ct, index, dim=dim)
-    if source.ndim == 0:
-        return unbroadcast(picked, ())
-    missing = [(0, n - m, 0) for n, m in zip(source.shape, picked.shape, strict=True)]
-    return lax.pad(picked, lax.full((), 0, picked.dtype), missing)
+    return _padded(picked, source.shape)
+
+
+def _padded(gradient, shape):
+    """The gradient of a source of `shape` of which only a part, or one number, was used."""
+    if shape == ():
+        return unbroadcast(gradient, ())
+    missing = [(0, n - m, 0) for n, m in zip(shape, gradient.shape, strict=True)]
+    return lax.pad(gradient, lax.full((), 0, gradient.dtype), missing)
 
 
 def _unchanged(x, *read):
@@ -323,12 +337,10 @@ def scatter_reduce_vjp(cts, inputs, outputs, needs, *, dim, reduce, include_self
         d_x, d_source = _extremum_gradients(ct, cast(x, work), index, part, out, dim)
     if not include_self:
         d_x = scatter(d_x, index, lax.full((), 0, work), dim=dim)
-    missing = [(0, n - m, 0) for n, m in zip(source.shape, d_source.shape, strict=True)]
-    d_source = lax.pad(d_source, lax.full((), 0, work), missing)
     return (
         cast(d_x, x.dtype) if needs[0] else None,
         None,
-        cast(d_source, source.dtype) if needs[2] else None,
+        cast(_padded(d_source, source.shape), source.dtype) if needs[2] else None,
     )
 
 
@@ -375,7 +387,7 @@ def _product_gradients(ct, x, index, source, dim):
     zeros = _scatter(lax.scatter_add, cast(x_zero, x.dtype), index, cast(source_zero, x.dtype), dim)
     x_rest = where(x_zero, one, x)
     source_rest = where(source_zero, one, source)
-    rest = _scatter(lax.scatter_mul, x_rest, index, source_rest, dim)
+    rest = _product(x_rest, source_rest, index, dim)
 
     def gradient(ct, rest, zeros, is_zero, factor):
         share = lax.div(lax.mul(ct, rest), factor)
@@ -389,6 +401,21 @@ def _product_gradients(ct, x, index, source, dim):
         gradient(ct, rest, zeros, x_zero, x_rest),
         gradient(pick(ct), pick(rest), pick(zeros), source_zero, source_rest),
     )
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _product(x, source, index, dim):
+    """x times the factors in `source`, none zero; XLA has no derivative of a repeated product."""
+    return _scatter(lax.scatter_mul, x, index, source, dim)
+
+
+@_product.defjvp
+def _product_jvp(dim, primals, tangents):
+    x, source, index = primals
+    product = _product(x, source, index, dim)
+    of_x, of_source = lax.div(tangents[0], x), lax.div(tangents[1], source)
+    relative = _scatter(lax.scatter_add, of_x, index, of_source, dim)
+    return product, lax.mul(product, relative)
 
 
 def _extremum_gradients(ct, x, index, source, out, dim):

@@ -19,7 +19,7 @@ GATHER = Op(kernels.gather, vjp=kernels.gather_vjp)
 TAKE_ALONG_DIM = Op(kernels.take_along_dim, name="Gather")
 SCATTER = Op(kernels.scatter, vjp=kernels.scatter_vjp)
 SCATTER_ADD = Op(kernels.scatter_add, vjp=kernels.scatter_add_vjp)
-SCATTER_MULTIPLY = Op(kernels.scatter_multiply, name="Scatter")
+SCATTER_MULTIPLY = Op(kernels.scatter_multiply, name="Scatter", vjp=kernels.scatter_multiply_vjp)
 SCATTER_REDUCE = Op(kernels.scatter_reduce, vjp=kernels.scatter_reduce_vjp)
 
 
