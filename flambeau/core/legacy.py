@@ -12,34 +12,11 @@ from .data import host_array
 from .device import tensor_from_host
 from .tensor import Tensor, alias
 
-_NAMES = {
-    "float32": "Float",
-    "float64": "Double",
-    "float16": "Half",
-    "bfloat16": "BFloat16",
-    "int8": "Char",
-    "int16": "Short",
-    "int32": "Int",
-    "int64": "Long",
-    "uint8": "Byte",
-    "bool": "Bool",
-    "complex64": "ComplexFloat",
-    "complex128": "ComplexDouble",
-    "uint16": "UInt16",
-    "uint32": "UInt32",
-    "uint64": "UInt64",
-    "float8_e4m3fn": "Float8_e4m3fn",
-    "float8_e5m2": "Float8_e5m2",
-    "float8_e4m3fnuz": "Float8_e4m3fnuz",
-    "float8_e5m2fnuz": "Float8_e5m2fnuz",
-    "float8_e8m0fnu": "Float8_e8m0fnu",
-}
-
 
 def scalar_type_name(dtype: Any) -> str:
     """`Float` for float32, and so on: how error messages name element types."""
     found = dtype if isinstance(dtype, dtypes.dtype) else dtypes.BY_NUMPY[np.dtype(dtype)]
-    return _NAMES[str(found).removeprefix("torch.")]
+    return found._scalar_name
 
 
 _NATIVE_NAMES = {

@@ -17,10 +17,10 @@ def convert(x, dtype):
     """`x` as `dtype`; complex numbers lose the imaginary part (Note [Floats as integers])."""
     if x.dtype == dtype:
         return x
-    if x.dtype.kind == "c" and dtype.kind != "c":
-        x = lax.real(x)
     if dtype == np.bool_:
         return lax.ne(x, lax.full_like(x, 0))
+    if x.dtype.kind == "c" and dtype.kind != "c":
+        x = lax.real(x)
     if dtype.kind not in "iu" or x.dtype.kind in "iub":
         return lax.convert_element_type(x, dtype)
     wide = np.dtype(np.int64 if dtype.itemsize == 8 or dtype == np.uint32 else np.int32)

@@ -54,6 +54,8 @@ FILL = Op(_fill, name="Fill", vjp=_fill_vjp)
 @declare(function=False)
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Store `src`, broadcast and converted, into the tensor."""
+    if isinstance(src, (bool, int, float, complex)):
+        src = wrap(np.asarray(src, dtypes.dtype_of_python_scalar(type(src)).numpy))
     if not isinstance(src, Tensor):
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
@@ -72,7 +74,7 @@ def fitted_value(x: Tensor, src: Tensor) -> Tensor:
         )
     if src.device != x.device:
         src = transfer(src, x.device)
-    if src.dtype.is_complex and not x.dtype.is_complex:
+    if src.dtype.is_complex and not (x.dtype.is_complex or x.dtype is dtypes.bool):
         warn_of_lost_part()
     if modes.grad and x.requires_grad and x._base is None:
         return apply(ASSIGN, (x, src), label="CopyBackwards")

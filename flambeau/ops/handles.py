@@ -134,6 +134,7 @@ def _in_python(
 
 
 def _volatile(self: Tensor) -> bool:
+    """Removed: always False."""
     warnings.warn(
         "volatile was removed (Variable.volatile is always False)", UserWarning, stacklevel=2
     )
@@ -141,4 +142,4 @@ def _volatile(self: Tensor) -> bool:
 
 
 Tensor.volatile = property(_volatile)  # type: ignore[attr-defined]
-Tensor.name = property(lambda self: None)  # type: ignore[attr-defined]
+Tensor.name = property(lambda self: None, doc="A leaf's name: None.")  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from ..core.tensor import Tensor, wrap
 from ..dtypes import BY_NUMPY, RESULT
 from ..kernels import pointwise as kernels
 from .arguments import invalid_arguments
-from .registry import declare, store_out
+from .registry import ComplexHalf, declare, store_out
 
 NUMBERS = (bool, int, float, complex)
 _BOOL = np.dtype(bool)
@@ -30,6 +30,8 @@ def promoted(a: Any, b: Any) -> tuple[Any, Any, dtypes.dtype]:
     a, key_a = _operand(a)
     b, key_b = _operand(b)
     result = RESULT[(key_a, key_b)]
+    if result is dtypes.complex32:
+        raise ComplexHalf("flambeau: tensors of torch.complex32 are not built yet")
     if result.is_floating_point:
         if type(a) in (int, bool):
             a = float(a)

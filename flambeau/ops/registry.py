@@ -104,6 +104,10 @@ def with_out(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
     return function
 
 
+class ComplexHalf(NotImplementedError):
+    """A result would be complex numbers of two float16, which are not built."""
+
+
 def in_place_twin(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The method that stores `plain`'s result into its first argument."""
 
@@ -112,7 +116,11 @@ def in_place_twin(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_writable(self, args)
         old = before_write(self)
-        value = plain(old, *args, **kwargs)
+        try:
+            value = plain(old, *args, **kwargs)
+        except ComplexHalf:
+            check_castable(dtypes.complex32, self.dtype)
+            raise
         if flat and modes.grad:
             operands = [a for a in args if isinstance(a, Tensor)]
             value = apply(FLAT, (cast(value, self.dtype), old, *operands))
