@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax import lax
 
-from .common import cast, expand
+from .common import broadcast, cast, expand
 from .linalg import diagonal, identity_like, scale_columns, scale_rows, solve_ex
 from .products import adjoint, matmul
 
@@ -190,14 +190,18 @@ def svdvals_vjp(cts, inputs, outputs, needs):
     return svd_vjp(gradient, inputs, decomposed, needs, full_matrices=False)
 
 
-def _threshold(largest, atol, rtol):
-    """max(atol, rtol largest), shaped to compare with (*, n) values."""
-    largest = lax.expand_dims(largest, (largest.ndim,))
-    atol, rtol = (
-        expand(lax.expand_dims(cast(t, largest.dtype), (np.ndim(t),)), largest.shape)
-        for t in (atol, rtol)
-    )
-    return lax.max(atol, lax.mul(rtol, largest))
+def _exceeding(values, atol, rtol):
+    """Which values (*, n) exceed max(atol, rtol * the largest of them)."""
+    largest = lax.reduce_max(values, (values.ndim - 1,))
+    parts = [lax.expand_dims(cast(x, values.dtype), (np.ndim(x),)) for x in (largest, atol, rtol)]
+    largest, atol, rtol, values = broadcast(*parts, values)
+    return lax.gt(values, lax.max(atol, lax.mul(rtol, largest)))
+
+
+def _inverted(values, keep):
+    """1 / values where `keep` holds, 0 elsewhere."""
+    values = expand(values, keep.shape)
+    return lax.select(keep, lax.div(lax.full_like(values, 1), values), lax.full_like(values, 0))
 
 
 def matrix_rank(x, atol, rtol, *, hermitian):
@@ -205,25 +209,19 @@ def matrix_rank(x, atol, rtol, *, hermitian):
     values = lax.abs(eigvalsh(x, upper=False)) if hermitian else svdvals(x)
     if values.shape[-1] == 0:
         return lax.full(values.shape[:-1], 0, np.int64)
-    largest = lax.reduce_max(values, (values.ndim - 1,))
-    above = values > _threshold(largest, atol, rtol)
-    return lax.reduce_sum(cast(above, np.int64), (values.ndim - 1,))
+    above = _exceeding(values, atol, rtol)
+    return lax.reduce_sum(cast(above, np.int64), (above.ndim - 1,))
 
 
 def pinv(x, atol, rtol, *, hermitian):
     """The Moore-Penrose inverse; singular values up to max(atol, rtol * largest) count as zero."""
-    if 0 in x.shape[-2:]:
-        return lax.full((*x.shape[:-2], x.shape[-1], x.shape[-2]), 0, x.dtype)
     if hermitian:
         values, left = eigh(x, upper=False)
         right = left
     else:
         left, values, vh = svd(x, full_matrices=False)
         right = adjoint(vh)
-    sizes = lax.abs(values)
-    largest = lax.reduce_max(sizes, (sizes.ndim - 1,))
-    keep = lax.gt(sizes, expand(_threshold(largest, atol, rtol), sizes.shape))
-    inverse = lax.select(keep, lax.div(lax.full_like(values, 1), values), lax.full_like(values, 0))
+    inverse = _inverted(values, _exceeding(lax.abs(values), atol, rtol))
     return matmul(scale_columns(right, cast(inverse, x.dtype)), adjoint(left))
 
 
@@ -247,9 +245,8 @@ def lstsq(a, b, rtol):
     Returns (X, rank as int64, singular values).
     """
     u, s, vh = svd(a, full_matrices=False)
-    largest = lax.reduce_max(s, (s.ndim - 1,))
-    keep = lax.gt(s, expand(_threshold(largest, lax.full_like(rtol, 0), rtol), s.shape))
-    inverse = lax.select(keep, lax.div(lax.full_like(s, 1), s), lax.full_like(s, 0))
+    keep = _exceeding(s, lax.full_like(rtol, 0), rtol)
+    inverse = _inverted(s, keep)
     projected = scale_rows(matmul(adjoint(u), b), cast(inverse, a.dtype))
     rank = lax.reduce_sum(cast(keep, np.int64), (s.ndim - 1,))
     return matmul(adjoint(vh), projected), rank, s
@@ -286,8 +283,6 @@ _PADE_RADIUS = 5.371920351148152
 @jax.custom_vjp
 def matrix_exp(x):
     """exp(x) of square matrices, by scaling and squaring a Pade approximant (Higham 2005)."""
-    if x.shape[-1] == 0:
-        return x
     real = np.finfo(x.dtype).dtype
     norm = lax.reduce_max(lax.reduce_sum(lax.abs(x), (x.ndim - 2,)), (x.ndim - 2,))
     ratio = lax.div(norm, lax.full_like(norm, _PADE_RADIUS))

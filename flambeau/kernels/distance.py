@@ -64,13 +64,15 @@ def vector_norm(x, *, ord, dim, keepdim):
 
 
 def vector_norm_vjp(cts, inputs, outputs, needs, *, ord, dim, keepdim):
-    """x |x|^(p - 2) g / norm^(p - 1), with the limits at 0."""
+    """x |x|^(p - 2) g / norm^(p - 1), with the limits at 0; none for p = 0."""
+    if ord == 0:
+        return (None,)
     (x,), (g,) = inputs, cts
     wide = cast(x, compute_dtype(x.dtype))
     real = real_part(wide).dtype
     shape = tuple(n for i, n in enumerate(x.shape) if i not in dim)
     g = lax.reshape(cast(g, real), shape)
-    norm = None if ord in (0, 1) else lax.reshape(cast(outputs[0], real), shape)
+    norm = None if ord == 1 else lax.reshape(cast(outputs[0], real), shape)
     return (cast(_norm_gradient(wide, norm, g, float(ord), tuple(dim)), x.dtype),)
 
 
@@ -156,9 +158,7 @@ def matrix_norm(x, *, ord, dim, keepdim):
         rest = tuple(i for i in range(x.ndim) if i not in dim)
         values = svdvals(lax.transpose(x, (*rest, *dim)))
         axis = (values.ndim - 1,)
-        if values.shape[-1] == 0:
-            result = lax.full(values.shape[:-1], 0, values.dtype)
-        elif ord == "nuc":
+        if ord == "nuc":
             result = lax.reduce_sum(values, axis)
         else:
             result = (lax.reduce_max if ord == 2 else lax.reduce_min)(values, axis)
@@ -166,11 +166,7 @@ def matrix_norm(x, *, ord, dim, keepdim):
         summed, kept = (dim[0], dim[1]) if abs(ord) == 1 else (dim[1], dim[0])
         sums = _norm(x, 1.0, (summed,))
         kept -= kept > summed
-        if sums.shape[kept] == 0:
-            rest = tuple(n for i, n in enumerate(sums.shape) if i != kept)
-            result = lax.full(rest, 0, sums.dtype)
-        else:
-            result = (lax.reduce_max if ord > 0 else lax.reduce_min)(sums, (kept,))
+        result = (lax.reduce_max if ord > 0 else lax.reduce_min)(sums, (kept,))
     return lax.reshape(result, _kept(x.shape, dim)) if keepdim else result
 
 
@@ -235,8 +231,6 @@ def cdist(a, b, *, ord, by_product):
         total = lax.sub(total, lax.add(product, product))
         return lax.sqrt(lax.max(total, lax.full_like(total, 0)))
     difference = _pairs(a, b)
-    if difference.shape[-1] == 0:
-        return lax.full(difference.shape[:-1], 0, a.dtype)
     return vector_norm(difference, ord=ord, dim=(difference.ndim - 1,), keepdim=False)
 
 
@@ -286,8 +280,6 @@ def pdist(x, *, ord):
     """(N, M) -> (N (N - 1) / 2): the distances of all pairs of rows i < j."""
     first, second = np.triu_indices(x.shape[0], 1)
     difference = lax.sub(x[first], x[second])
-    if 0 in difference.shape:
-        return lax.full(difference.shape[:-1], 0, x.dtype)
     return vector_norm(difference, ord=ord, dim=(1,), keepdim=False)
 
 
@@ -295,8 +287,6 @@ def pdist_vjp(cts, inputs, outputs, needs, *, ord):
     """Each pair's gradient, added to one row and subtracted from the other."""
     (x,) = inputs
     first, second = np.triu_indices(x.shape[0], 1)
-    if 0 in (first.size, x.shape[1]):
-        return (lax.full_like(x, 0),)
     distance = None if ord in (0, 1) else outputs[0]
     each = _distance_gradient(lax.sub(x[first], x[second]), distance, cts[0], ord)
     return (lax.full_like(x, 0).at[first].add(each).at[second].add(lax.neg(each)),)

@@ -210,7 +210,8 @@ def _polygamma(n, x):
     wide = cast(x, np.dtype(np.float64))
     if n == 1:
         reflected = below(wide, 0.5)
-        sine = lax.sin(times(wide, math.pi))
+        # In x's own type: near a pole it is the rounding of pi x that decides, as in PyTorch.
+        sine = cast(lax.sin(times(x, math.pi)), wide.dtype)
         values = _hurwitz(number(2, wide), where(reflected, plus(lax.neg(wide), 1), wide))
         pole = lax.div(lax.full_like(wide, math.pi**2), lax.mul(sine, sine))
         return cast(where(reflected, lax.sub(pole, values), values), x.dtype)

@@ -15,7 +15,6 @@ from ..errors import LinAlgError
 from ..kernels import decompositions as kernels
 from ..kernels import linalg as factor_kernels
 from .arguments import not_implemented_for
-from .linalg import deprecated
 from .linalg_checks import (
     check_inexact,
     check_matrix,
@@ -24,6 +23,7 @@ from .linalg_checks import (
     empty_like,
     is_inexact,
     value_of,
+    warn_once,
 )
 from .namespaces import LINALG, member
 from .registry import declare
@@ -67,7 +67,7 @@ def linalg_qr(A: Tensor, mode: str = "reduced") -> Any:
 @declare(out=True)
 def qr(input: Tensor, some: bool = True) -> Any:
     """`linalg.qr`; deprecated."""
-    deprecated(
+    warn_once(
         "torch.qr is deprecated in favor of torch.linalg.qr and will be removed in a future "
         "PyTorch release.\nThe boolean parameter 'some' has been replaced with a string parameter "
         "'mode'.\n"
@@ -281,6 +281,8 @@ def pinv(
         )
     if hermitian:
         _check_eigh(A)
+    if not A.numel():
+        return A.mH.clone()
     atol, rtol = _tolerances(A, atol, rcond if rcond is not None else rtol)
     return apply(PINV, (A, atol, rtol), (bool(hermitian),))
 
@@ -311,12 +313,12 @@ def matrix_rank(
 DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
-@member(LINALG, out=False)
+@member(LINALG)
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
     """The X of least norm with the least |A X - B|, the residuals, A's rank and singular values.
 
-    The residuals are there where A has more rows than columns and full rank, the singular values
-    for the drivers 'gelsd' and 'gelss'.
+    The residuals are there where A has more rows than columns and full rank and the driver isn't
+    'gelsy' (the default), the singular values for 'gelsd' and 'gelss'.
     """
     name = "torch.linalg.lstsq"
     _check_lstsq(name, A, B, driver)
@@ -326,7 +328,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     if rcond is None:
         rcond = float(np.finfo(A._dtype_numpy()).eps) * max(rows, columns)
     solution, rank, values = apply(LSTSQ, (A, b, rcond))
-    residuals = empty_like(A)
+    residuals = solution.reshape(-1)[:0]
     ranks = value_of(rank)
     if ranks is None:
         raise NotImplementedError("flambeau.linalg.lstsq in a compiled function")
@@ -336,13 +338,15 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
             f"{name}: The least squares solution could not be computed because the input matrix "
             f"does not have full rank (error code: {int(ranks.min()) + 1})."
         )
-    if full and rows > columns:
+    if full and rows > columns and driver not in (None, "gelsy"):
         residuals = (A @ solution - b).abs().square().sum(-2)
     if driver == "gels":
         rank = empty_like(A, dtype=np.int64)
     if driver not in ("gelsd", "gelss"):
         values = empty_like(values)
+    values = values.detach()
     fields = ("solution", "residuals", "rank", "singular_values")
+    column_major(solution, max(rows, columns))
     solution = solution.squeeze(-1) if vector else solution
     return named_result("linalg_lstsq", fields)((solution, residuals, rank, values))
 
@@ -379,6 +383,8 @@ def _matrix_exp(A: Tensor) -> Tensor:
     """The matrix exponential, sum_k A^k / k!."""
     check_square("linalg.matrix_exp", A)
     check_inexact("linalg.matrix_exp", A, narrow=True)
+    if not A.numel():
+        return A.clone()
     if A.dtype.itemsize < 4:
         return apply(MATRIX_EXP, (A.to(dtypes.float32),)).to(A.dtype)
     return apply(MATRIX_EXP, (A,))

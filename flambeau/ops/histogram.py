@@ -333,6 +333,8 @@ def _integral(name: str, op: Op, y: Tensor, x: Tensor | None, dx: Any, dim: int)
     common = y.dtype if x is None else dtypes.promote_types(y.dtype, x.dtype)
     if not (common.is_floating_point or common.is_complex):
         common = dtypes.get_default_dtype()
+    if not y._dims()[axis]:
+        return cast(y, common).sum(axis)
     places = None if x is None else cast(x, common)
     return apply(op, (cast(y, common), places, None if x is not None else dx), (axis,))
 
@@ -343,9 +345,10 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1)
     return _integral("trapezoid", TRAPEZOID, y, x, dx, dim)
 
 
-declare(name="trapz", method=False)(
-    lambda y, x=None, *, dx=1, dim=-1: trapezoid(y, x, dx=dx, dim=dim)
-)
+@declare(method=False)
+def trapz(y: Tensor, x: Tensor | None = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+    """Alias of `trapezoid`."""
+    return trapezoid(y, x, dx=dx, dim=dim)
 
 
 @declare(method=False)

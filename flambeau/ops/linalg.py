@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from .linalg_checks import (
     is_inexact,
     singular_inverse,
     singular_solve,
+    warn_once,
 )
 from .matmul import matmul
 from .namespaces import LINALG, member
@@ -49,11 +49,6 @@ CHOLESKY_SOLVE = Op(kernels.cholesky_solve, vjp=kernels.cholesky_solve_vjp)
 CHOLESKY_INVERSE = Op(kernels.cholesky_inverse, vjp=kernels.cholesky_inverse_vjp)
 
 
-def deprecated(text: str) -> None:
-    """The warning of a function that has a successor."""
-    warnings.warn(text, UserWarning, stacklevel=4)
-
-
 # Determinants and inverses
 
 
@@ -67,7 +62,10 @@ def _check_for_lu(function: str, x: Tensor) -> None:
 def _det(A: Tensor) -> Tensor:
     """The determinant."""
     _check_for_lu("linalg.det", A)
-    return apply(DET, (A,))
+    size = A._dims()[-1]
+    if size == 0:
+        return A.sum((-2, -1)) + 1
+    return apply(DET, (A,)) if size > 1 else A.squeeze((-2, -1))
 
 
 det = declare(name="det")(_det)
@@ -237,7 +235,7 @@ def triangular_solve(
     unitriangular: bool = False,
 ) -> Any:
     """The X of A X = input (of A^T X = input where `transpose`) for a triangular A; deprecated."""
-    deprecated(
+    warn_once(
         "torch.triangular_solve is deprecated in favor of torch.linalg.solve_triangularand will be "
         "removed in a future PyTorch release.\ntorch.linalg.solve_triangular has its arguments "
         "reversed and does not return a copy of one of the inputs.\nX = torch.triangular_solve(B, "
@@ -313,7 +311,7 @@ def _lu_with_warning(
     A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None
 ) -> Any:
     """`linalg.lu_factor_ex` under its old name; deprecated."""
-    deprecated(
+    warn_once(
         "torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and "
         "will be removed in a future PyTorch release.\nLU, pivots = torch.lu(A, compute_pivots)\n"
         "should be replaced with\nLU, pivots = torch.linalg.lu_factor(A, compute_pivots)\nand\n"
@@ -390,7 +388,7 @@ def linalg_lu_solve(
 @declare(out=True)
 def lu_solve(input: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Tensor:
     """`linalg.lu_solve` with the right-hand side first; deprecated."""
-    deprecated(
+    warn_once(
         "torch.lu_solve is deprecated in favor of torch.linalg.lu_solveand will be removed in a "
         "future PyTorch release.\nNote that torch.linalg.lu_solve has its arguments reversed.\n"
         "X = torch.lu_solve(B, LU, pivots)\nshould be replaced with\n"
@@ -431,7 +429,7 @@ def linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
 @declare(out=True)
 def cholesky(input: Tensor, upper: bool = False) -> Tensor:
     """`linalg.cholesky`; deprecated."""
-    deprecated(
+    warn_once(
         "torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a "
         "future PyTorch release.\nL = torch.cholesky(A)\nshould be replaced with\n"
         "L = torch.linalg.cholesky(A)\nand\nU = torch.cholesky(A, upper=True)\nshould be replaced "

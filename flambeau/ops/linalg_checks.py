@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,15 @@ import numpy as np
 from ..core.legacy import scalar_type_name
 from ..core.tensor import Tensor, wrap
 from ..errors import LinAlgError
+
+_given: set[str] = set()
+
+
+def warn_once(text: str, stacklevel: int = 4) -> None:
+    """Give a warning at its first occasion only, as PyTorch does for these."""
+    if text not in _given:
+        _given.add(text)
+        warnings.warn(text, UserWarning, stacklevel=stacklevel)
 
 
 def is_inexact(x: Tensor) -> bool:
@@ -98,10 +108,14 @@ def empty_like(x: Tensor, shape: tuple[int, ...] = (0,), dtype: Any = None) -> T
     return wrap(np.zeros(shape, dtype or x._dtype_numpy()), x.device)
 
 
-def column_major(x: Tensor) -> Tensor:
-    """A fresh result with the strides of LAPACK's layout, as PyTorch's results have them."""
+def column_major(x: Tensor, height: int = 1) -> Tensor:
+    """A fresh result with the strides of LAPACK's layout, as PyTorch's results have them.
+
+    Args:
+        height: the least distance of two columns.
+    """
     rows, columns = x._dims()[-2:]
-    step = max(1, rows)
+    step = max(height, rows)
     strides = [1, step]
     size = step * max(1, columns)
     for n in reversed(x._dims()[:-2]):

@@ -166,7 +166,10 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return apply(MM, (input, mat2))
 
 
-declare(name="spmm", method=False)(lambda input, mat2: mm(input, mat2))
+@declare(out=True, method=False)
+def spmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Alias of `mm`."""
+    return mm(input, mat2)
 
 
 def _check_matrix_vector(mat: Tensor, vec: Tensor, start: int, m: Any, n: Any) -> None:

@@ -13,7 +13,14 @@ from ..core.tensor import Tensor
 from ..errors import argument, broadcast_shapes, dimension
 from ..kernels import distance as kernels
 from .arguments import axes_of, invalid_arguments, not_implemented_for, numpy_names
-from .linalg_checks import check_inexact, check_matrix, check_square, is_inexact, value_of
+from .linalg_checks import (
+    check_inexact,
+    check_matrix,
+    check_square,
+    empty_like,
+    is_inexact,
+    value_of,
+)
 from .namespaces import LINALG, member
 from .pointwise import promoted
 from .registry import cast, declare
@@ -122,6 +129,8 @@ def matrix_norm(
     if axes[0] == axes[1]:
         raise RuntimeError(f"{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
     A = _converted(name, A, dtype)
+    if order != "fro" and not A.numel():
+        return A.abs().sum(axes, keepdim)
     label = "LinalgVectorNormBackward0" if order == "fro" else _matrix_label(order)
     return apply(MATRIX_NORM, (A,), (order, axes, bool(keepdim)), label)
 
@@ -341,6 +350,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = MODES[0]) 
         )
     if x1.dtype.itemsize < 4:
         raise not_implemented_for("cdist", x1.dtype)
+    if 0 in (a[-2], b[-2], a[-1]):
+        shape = (*broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-2])
+        return empty_like(x1, shape)
     many = a[-2] > MANY_POINTS or b[-2] > MANY_POINTS
     by_product = p == 2 and (compute_mode == MODES[1] or (compute_mode == MODES[0] and many))
     return apply(CDIST, (x1, x2), (float(p), by_product))
@@ -357,6 +369,9 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
         raise RuntimeError("pdist only supports non-negative p values")
     if input.dtype.itemsize < 4:
         raise not_implemented_for("pdist", input.dtype)
+    count = input._dims()[0]
+    if count < 2 or not input.numel():
+        return empty_like(input, (count * (count - 1) // 2,))
     return apply(PDIST, (input,), (float(p),))
 
 

@@ -18,7 +18,7 @@ from ..kernels import fft as kernels
 from ..kernels import windows
 from .arguments import invalid_arguments, not_implemented_for
 from .creation import dtype_argument, make
-from .linalg_checks import column_major, value_of
+from .linalg_checks import column_major, value_of, warn_once
 from .registry import FUNCTIONS, cast, declare
 
 STFT = Op(kernels.stft, name="Squeeze")
@@ -124,7 +124,7 @@ def stft(
             stacklevel=2,
         )
     if window is None:
-        warnings.warn(NO_WINDOW, UserWarning, stacklevel=2)
+        warn_once(NO_WINDOW)
     shape = input._dims()
     ndim = len(shape)
     length = _padded_length(input, n_fft, center, pad_mode) if n_fft > 0 else shape[-1]
@@ -190,7 +190,7 @@ def istft(
 ) -> Tensor:
     """The signal whose `stft` comes nearest: (*, frequencies, frames) -> (*, length)."""
     if window is None:
-        warnings.warn(NO_WINDOW_INVERSE, UserWarning, stacklevel=2)
+        warn_once(NO_WINDOW_INVERSE)
     hop = n_fft // 4 if hop_length is None else hop_length
     size = n_fft if win_length is None else win_length
     shape = input._dims()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from .. import dtypes
@@ -14,6 +13,7 @@ from ..errors import broadcast_shapes, dimension
 from ..kernels import einsum as einsum_kernels
 from ..kernels import products as kernels
 from .arguments import check_tensor, integers, not_implemented_for
+from .linalg_checks import warn_once
 from .matmul import c_name, list_of
 from .namespaces import LINALG, member
 from .registry import cast, declare
@@ -113,7 +113,34 @@ def einsum(*args: Any) -> Tensor:
             )
     if operands[0].dtype is dtypes.bool and len(operands) > 1:
         raise not_implemented_for("bmm", dtypes.bool)
-    return apply(EINSUM, operands, (inputs, output))
+    if len(operands) == 1:
+        return _view_of_one(operands[0], inputs[0], output)
+    if len(operands) > 2:
+        return apply(EINSUM, operands, (inputs, output))
+    # PyTorch's result is a product of matrices seen through a permutation.
+    first, second = inputs
+    natural = (
+        *(k for k in output if k in first and k in second),
+        *(k for k in output if k in first and k not in second),
+        *(k for k in output if k not in first),
+    )
+    product = apply(EINSUM, operands, (inputs, natural))
+    return product if natural == output else product.permute([natural.index(k) for k in output])
+
+
+def _view_of_one(x: Tensor, labels: tuple[Any, ...], output: tuple[Any, ...]) -> Tensor:
+    """A diagonal, a sum, a permutation of one tensor: a view where nothing is summed."""
+    for k in set(labels):
+        while labels.count(k) > 1:
+            first = labels.index(k)
+            second = labels.index(k, first + 1)
+            rest = tuple(j for i, j in enumerate(labels) if i not in (first, second))
+            x, labels = x.diagonal(0, first, second), (*rest, k)
+    summed = tuple(i for i, k in enumerate(labels) if k not in output)
+    if summed:
+        x = x.sum(summed)
+        labels = tuple(k for k in labels if k in output)
+    return x.permute([labels.index(k) for k in output])
 
 
 def _equation_of_lists(args: tuple[Any, ...]) -> tuple[str, tuple[Tensor, ...]]:
@@ -277,12 +304,10 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 
 def _warn_cross() -> None:
-    warnings.warn(
+    warn_once(
         "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the "
         "dim explicitly or simply use torch.linalg.cross.\nThe default value of dim will change "
-        "to agree with that of linalg.cross in a future release.",
-        UserWarning,
-        stacklevel=4,
+        "to agree with that of linalg.cross in a future release."
     )
 
 
@@ -381,12 +406,10 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
             raise RuntimeError(f"Tensor dimension is {len(x._dims())}, expected 2 instead.")
     if len(matrices) == 1:
         return matrices[0].clone()
-    warnings.warn(
+    warn_once(
         "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
         "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than "
-        "multiple parameters.",
-        UserWarning,
-        stacklevel=2,
+        "multiple parameters."
     )
     if out is None:
         return multi_dot(matrices)
@@ -410,8 +433,6 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
         from .linalg import inv
 
         return matrix_power(inv(input), -n)
-    if n == 0:
-        return apply(MATRIX_POWER, (input.detach(),), (0,))
     if n == 1:
         return input.clone()
     if input.dtype is dtypes.bool:
@@ -446,4 +467,4 @@ def linalg_vander(x: Tensor, *, N: int | None = None) -> Tensor:
     columns = N if N is not None else x._dims()[-1] if x._dims() else 1
     if columns <= 1:
         raise RuntimeError("N must be greater than 1.")
-    return _vander(x, columns, True)
+    return _vander(x if x._dims() else x.reshape(1), columns, True)
