@@ -28,7 +28,7 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 def increment_version(tensor: Any) -> None:
     """Count a write to `tensor` (or to each of several) that autograd could not see."""
     for t in [tensor] if isinstance(tensor, Tensor) else tensor:
-        t._storage.version += 1
+        t._storage.count_write()
 
 
 class save_on_cpu(saved_tensors_hooks):

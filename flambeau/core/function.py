@@ -148,7 +148,7 @@ class _Kept:
     def __init__(self, tensor: Tensor, index: int):
         self.index = index
         self.tensor = alias(tensor) if index >= 0 else tensor
-        self.version = tensor._storage.version
+        self.version = tensor._storage.counted
         self.unpack_hook = None
         if modes.saved_hooks:
             pack, self.unpack_hook = modes.saved_hooks[-1]
@@ -158,7 +158,7 @@ class _Kept:
         """The tensor, if nobody wrote to it since."""
         if self.unpack_hook is not None:
             return self.unpack_hook(self.packed)
-        if self.tensor._storage.version != self.version:
+        if self.tensor._storage.counted != self.version:
             from .op import modified_message
 
             source = edge_of(self.tensor) if self.index < 0 else Edge(node, self.index)

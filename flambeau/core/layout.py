@@ -36,6 +36,10 @@ def layout(
         elif name == "reshape":
             strides = reshaped_strides(shape, strides, step[1]) or row_major(step[1])
             shape = step[1]
+        elif name == "unsqueeze":
+            at = step[2]
+            inserted = shape[at] * strides[at] if at < len(shape) else 1
+            shape, strides = step[1], (*strides[:at], inserted, *strides[at:])
         elif name == "permute":
             shape = tuple(shape[i] for i in step[1])
             strides = tuple(strides[i] for i in step[1])
@@ -55,7 +59,7 @@ def layout(
 def step_shape(shape: Shape, step: Step, itemsize: int) -> Shape:
     """The shape of the view that one step takes."""
     name = step[0]
-    if name in ("reshape", "expand", "as_strided"):
+    if name in ("reshape", "unsqueeze", "expand", "as_strided"):
         return step[1]
     if name == "select":
         return shape[: step[1]] + shape[step[1] + 1 :]
@@ -354,7 +358,7 @@ def host_replay(array: np.ndarray, steps: tuple[Step, ...], offsets: tuple[int, 
             start = next(starts)
             stop = start + (step[2] - 1) * step[3] + 1 if step[2] else start
             array = array[(slice(None),) * step[1] + (slice(start, stop, step[3]),)]
-        elif name == "reshape":
+        elif name in ("reshape", "unsqueeze"):
             array = array.reshape(step[1])
         elif name == "permute":
             array = array.transpose(step[1])

@@ -15,7 +15,7 @@ from .execute import Op, Program
 from .layout import propagated_strides
 from .state import modes
 from .tape import Described, Edge, Node, edge_of, named
-from .tensor import Tensor, alias, wrap
+from .tensor import Tensor, alias, replay, wrap
 
 
 def apply(
@@ -107,12 +107,18 @@ def _result_strides(inputs: Sequence[Any], shape: tuple[int, ...]) -> tuple[int,
 # Recording
 
 
+# These save a number that they multiply by as if it were a tensor, so that they, too, can only be
+# walked through once.
+SAVES_NUMBERS = {"MulBackward0", "DivBackward0"}
+
+
 class OpNode(Node):
     """The node of an op: what its derivative reads, and the derivative.
 
     Attributes:
         values: what is saved: inputs first, then outputs and residuals.
-        watched: for each, the storage and version that it was read from; None for numbers.
+        watched: for each, the storage and version that it was read from, and the chain of a view;
+            None for numbers.
         described: shape and type of the inputs of which that is enough.
     """
 
@@ -127,7 +133,7 @@ class OpNode(Node):
         device: Any,
         derivative: Derivative,
         values: list[Any],
-        watched: Sequence[tuple[Any, int] | None],
+        watched: Sequence[tuple[Any, ...] | None],
     ):
         super().__init__(label, edges, outputs, device)
         self.derivative = derivative
@@ -140,17 +146,15 @@ class OpNode(Node):
                     values[i] = _Packed(pack(wrap(values[i], device)), unpack)
 
     def release(self) -> None:
-        for watch in self.watched:
-            if watch is not None:
-                self.freed = True
-                self.values = []
-                self.watched = ()
-                break
+        if any(watch is not None for watch in self.watched) or self.label in SAVES_NUMBERS:
+            self.freed = True
+            self.values = []
+            self.watched = ()
 
     def rebind(self, old: Any, new: Any) -> None:
         """An output was written into another storage (an in-place op): watch that one."""
         self.watched = [
-            (new, new.version) if w is not None and w[0] is old else w for w in self.watched
+            (new, new.counted) if w is not None and w[0] is old else w for w in self.watched
         ]
 
     def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
@@ -158,7 +162,7 @@ class OpNode(Node):
             raise RuntimeError(FREED_GRAPH)
         arrived = [g for g in gradients if g is not None]
         edges = self.edges
-        if not arrived:
+        if not arrived or not any(self.derivative.needs):
             return [None] * len(edges)
         derivative = self.derivative
         recompute = create_graph and derivative.fallback is not None
@@ -179,9 +183,22 @@ class OpNode(Node):
             if watch is not None:
                 if type(values[i]) is _Packed:
                     return [v.tensor()._array() if type(v) is _Packed else v for v in values]
-                if watch[0].version != watch[1]:
+                if watch[0].counted != watch[1]:
                     self._raise_modified(i)
+                if watch[0].version != watch[1]:
+                    return [self._present(j) for j in range(len(values))]
         return values
+
+    def _present(self, i: int) -> Any:
+        """A saved value as it is now: writes through `Tensor.data` show, uncounted."""
+        watch = self.watched[i]
+        if watch is None or watch[0].version == watch[1]:
+            return self.values[i]
+        storage, version, *chain = watch
+        if storage.counted != version:
+            self._raise_modified(i)
+        steps, offsets = chain or ((), ())
+        return replay(storage, steps, offsets) if steps else storage.device_array()
 
     def saved_tensor(self, i: int) -> Any:
         """A saved value as a tensor with its place on the tape."""
@@ -191,9 +208,9 @@ class OpNode(Node):
         if type(value) is _Packed:
             tensor = alias(value.tensor())
         else:
-            if watch[0].version != watch[1]:
+            if watch[0].counted != watch[1]:
                 self._raise_modified(i)
-            tensor = wrap(value, self.device)
+            tensor = wrap(self._present(i), self.device)
         edge = self._edge_of_saved(i)
         if edge is not None:
             tensor._node, tensor._index = edge
@@ -207,7 +224,7 @@ class OpNode(Node):
         return Edge(self, index) if index < len(self.outputs) else None
 
     def _raise_modified(self, i: int) -> None:
-        storage, version = self.watched[i]  # type: ignore[misc]
+        storage, version = self.watched[i][:2]  # type: ignore[index]
         raise RuntimeError(
             modified_message(self.values[i], storage, version, self._edge_of_saved(i))
         )
@@ -242,7 +259,7 @@ def modified_message(value: Any, storage: Any, version: int, source: Edge | None
     return (
         "one of the variables needed for gradient computation has been modified by an inplace "
         f"operation: [{type_name(value.dtype, storage.device)} [{shape}]]{origin} is at version "
-        f"{storage.version}; expected version {version} instead. Hint: {hint}"
+        f"{storage.counted}; expected version {version} instead. Hint: {hint}"
     )
 
 
@@ -285,7 +302,7 @@ def record(
         )
         program.derivatives[needs] = derivative
     values: list[Any] = []
-    watched: list[tuple[Any, int] | None] = []
+    watched: list[tuple[Any, ...] | None] = []
     for i in derivative.saved_inputs:
         x = inputs[i]
         values.append(arrays[i])
@@ -293,7 +310,10 @@ def record(
             if x._inference and not modes.inference:
                 raise RuntimeError(INFERENCE_SAVED)
             storage = x._storage
-            watched.append((storage, storage.version))
+            if x._steps:
+                watched.append((storage, storage.counted, x._steps, x._offsets))
+            else:
+                watched.append((storage, storage.counted))
         else:
             watched.append(None)
     for j in derivative.saved_outputs:

@@ -21,22 +21,34 @@ _addresses = itertools.count(1 << 20, 1 << 24)
 
 
 class Storage:
-    """A mutable cell: `array` (JAX or NumPy), and `version`, the number of writes so far.
+    """A mutable cell: `array` (JAX or NumPy), and how often it was written to.
 
-    `strides` are the virtual strides of the array's elements, None for row-major order.
+    `version` counts all writes, `counted` those that the tape is to know of, which leaves out the
+    ones through `Tensor.data`. `strides` are the virtual strides of the array's elements, None for
+    row-major order.
     """
 
-    __slots__ = ("__weakref__", "_address", "array", "device", "external", "strides", "version")
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "array",
+        "counted",
+        "device",
+        "external",
+        "strides",
+        "version",
+    )
 
     def __init__(self, array: Any, device: Device, strides: tuple[int, ...] | None = None):
         self.array = array
         self.device = device
         self.strides = strides
         self.version = 0
+        self.counted = 0
         self.external = False
         self._address = 0
 
-    def write(self, array: Any) -> None:
+    def write(self, array: Any, counted: bool = True) -> None:
         """Replace the contents. Every mutation of a tensor goes through here."""
         if self.external and not self._reclaim() and array.shape == self.array.shape:
             np.copyto(self.array, np.asarray(array))
@@ -44,6 +56,12 @@ class Storage:
             self.array = array
             self.external = False
         self.version += 1
+        self.counted += counted
+
+    def count_write(self) -> None:
+        """Count a write of which nothing shows here."""
+        self.version += 1
+        self.counted += 1
 
     def read(self) -> Any:
         """The contents, JAX or NumPy; a copy where the user's own code may write to them."""

@@ -199,14 +199,13 @@ def current_node(tensor: Tensor) -> Node | None:
 
         refuse_stale(tensor, base)
     if base._writes != tensor._base_writes:
-        from .views import record_view
+        from .views import record_view, steps_from_base
 
         tensor._base_writes = base._writes
         if base.requires_grad:
             edge: Any = edge_of(base)
-            record_view(
-                tensor, base, edge, "AsStridedBackward0", tensor._base_steps, tensor._base_offsets
-            )
+            steps, offsets = steps_from_base(tensor, base)
+            record_view(tensor, base, edge, "AsStridedBackward0", steps, offsets)
     return tensor._node
 
 
@@ -217,7 +216,7 @@ def edge_of(tensor: Any) -> Edge | None:
     node = tensor._node if tensor._base is None else current_node(tensor)
     if node is not None:
         return Edge(node, tensor._index)
-    if not (tensor._requires_grad or (tensor._base is not None and tensor.requires_grad)):
+    if not tensor._requires_grad:
         return None
     accumulator = tensor._accumulator() if tensor._accumulator is not None else None
     if accumulator is None:

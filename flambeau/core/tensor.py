@@ -51,7 +51,9 @@ class Tensor(Attached):
     # Class attributes are the defaults of an ordinary tensor, so that making one sets `_storage`
     # alone. A view adds `_steps` and `_offsets` (how to read it out of the storage), and, when
     # gradients see it as a view, `_base` with `_base_steps`/`_base_offsets` (how to read it out of
-    # that tensor; they differ when the base is itself a detached part of the storage).
+    # that tensor; they differ when the base is itself a detached part of the storage). `_reshaped`
+    # marks a base whose own axes were changed in place after views had been taken of it.
+    # `_own_version` is the version of `x.data` and its views, which do not share that of `x`.
     _storage: Storage
     _steps: tuple[tuple[Any, ...], ...] = ()
     _offsets: tuple[int, ...] = ()
@@ -74,6 +76,8 @@ class Tensor(Attached):
     _creation: str | None = None
     _made_at: int = 0
     _inference: bool = False
+    _reshaped: bool = False
+    _own_version: list[int] | None = None
     _backward_hooks: OrderedDict[int, Any] | None = None
     _post_accumulate_grad_hooks: OrderedDict[int, Any] | None = None
     _retains_grad: bool = False
@@ -237,6 +241,13 @@ class Tensor(Attached):
             self.requires_grad = requires_grad
         return self
 
+    def _has_history(self) -> bool:
+        """Whether a recorded operation made this tensor, or wrote to the tensor that it views."""
+        base = self._base
+        if self._node is not None or base is None:
+            return self._node is not None
+        return base._writes != self._base_writes and base.requires_grad
+
     @property
     def grad_fn(self) -> Any:
         """The node of the tape that made this tensor; None for a leaf."""
@@ -257,7 +268,7 @@ class Tensor(Attached):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` accumulated."""
-        if self._grad is None and not self._retains_grad and not self.is_leaf:
+        if self._grad is None and not self._retains_grad and self._has_history():
             import warnings
 
             warnings.warn(
@@ -333,7 +344,10 @@ class Tensor(Attached):
 
     def detach(self) -> Tensor:
         """The same storage without its history: writes show on both sides."""
-        return alias(self)
+        result = alias(self)
+        if self._own_version is not None:
+            result._own_version = self._own_version
+        return result
 
     def detach_(self) -> Tensor:
         """Forget this tensor's history."""
@@ -355,7 +369,9 @@ class Tensor(Attached):
     @property
     def data(self) -> Tensor:
         """The same storage without history and without version checks."""
-        return alias(self)
+        result = alias(self)
+        result._own_version = [0]
+        return result
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -380,7 +396,7 @@ class Tensor(Attached):
         """How often the storage was written to."""
         if self._inference:
             raise RuntimeError("Inference tensors do not track version counter.")
-        return self._storage.version
+        return self._storage.counted if self._own_version is None else self._own_version[0]
 
     def _is_view(self) -> bool:
         """Whether this is a differentiable view of another tensor, `_base`."""
@@ -499,6 +515,11 @@ def _no_dims(dim: int) -> int:
 
 def _no_meta_item() -> np.ndarray:
     raise RuntimeError("Tensor.item() cannot be called on meta tensors")
+
+
+def replay(storage: Storage, steps: tuple[Any, ...], offsets: tuple[int, ...]) -> Any:
+    """The view of the storage's present contents that `steps` take."""
+    return _replays[(steps,)].run(storage.read(), *offsets)
 
 
 def wrap(array: Any, device: Device = CPU, strides: tuple[int, ...] | None = None) -> Tensor:

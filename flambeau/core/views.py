@@ -65,7 +65,7 @@ def view_pieces(x: Tensor, label: str, axis: int, sizes: Sequence[int], keep: bo
         step = ("slice", axis, size, 1) if keep else ("select", axis)
         piece = _unrecorded(x, (step,), (start,))
         if modes.grad:
-            piece._creation, piece._made_at = "multi", x._storage.version
+            piece._creation, piece._made_at = "multi", x._storage.counted
         pieces.append(piece)
         start += size
     edge = edge_of(x) if modes.grad else None
@@ -107,12 +107,14 @@ def _unrecorded(x: Tensor, steps: tuple[tuple[Any, ...], ...], offsets: tuple[in
     result._base_writes = base._writes
     if x._inference:
         result._inference = True
+    if x._own_version is not None:
+        result._own_version = x._own_version
     if not modes.grad:
         result._creation = "no_grad"
     elif x._creation is not None:
         result._creation = x._creation
     if result._creation is not None:
-        result._made_at = storage.version
+        result._made_at = storage.counted
     if len(result._steps) > LONG_CHAIN:
         _shorten(result, base)
     return result
@@ -215,15 +217,15 @@ def _check_tape(x: Tensor, requires_grad: bool) -> None:
     base = x._base
     if base is not None and x._creation is not None:
         raise RuntimeError(_refusal(x, x._node, "and is being modified inplace"))
+    if requires_grad and base is not None and current_node(base) is None:
+        raise RuntimeError(VIEW_OF_LEAF_IN_PLACE)
     if requires_grad and current_node(x) is None:
         raise RuntimeError(LEAF_IN_PLACE)
-    if base is not None and base.requires_grad and current_node(base) is None:
-        raise RuntimeError(VIEW_OF_LEAF_IN_PLACE)
 
 
 def refuse_stale(x: Tensor, base: Tensor) -> None:
     """Raise where a view that was made in a special way is used after its memory was written."""
-    if x._made_at != x._storage.version and (x._node is not None or base.requires_grad):
+    if x._made_at != x._storage.counted and (x._node is not None or base.requires_grad):
         how = "and its base or another view of its base has been modified inplace"
         raise RuntimeError(_refusal(x, x._node, how))
 
@@ -271,15 +273,18 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
     """Store `value`, of `x`'s shape and type, into `x`; gradients follow. Returns `x`."""
     array = value._array()
     storage = x._storage
+    counted = x._own_version is None
+    if not counted:
+        x._own_version[0] += 1  # type: ignore[index]
     if not x._steps:
-        storage.write(array)
+        storage.write(array, counted)
     else:
         steps, offsets = _write_steps(x)
         if storage.device.type == "meta":
-            storage.write(storage.array)
+            storage.write(storage.array, counted)
         else:
             whole = PUT.programs[(steps,)].run(storage.read(), array, *offsets)
-            storage.write(whole)
+            storage.write(whole, counted)
     node = value._node
     if isinstance(node, OpNode):
         node.rebind(value._storage, storage)
@@ -318,8 +323,21 @@ def rebase(x: Tensor, value: Tensor) -> None:
     base._writes += 1
 
 
+def steps_from_base(x: Tensor, base: Tensor) -> tuple[tuple[tuple[Any, ...], ...], tuple[int, ...]]:
+    """How to read the view `x` out of `base`."""
+    if not base._reshaped:
+        return x._base_steps, x._base_offsets
+    strides, start = base._strides_offset()
+    if not is_dense(base._dims(), strides):
+        raise NotImplementedError("a view of a tensor that became a sparse view of its own memory")
+    order = tuple(sorted(range(len(strides)), key=lambda i: -strides[i]))
+    own_strides, own_start = x._strides_offset()
+    lead = (("permute", order),) if order != tuple(range(len(order))) else ()
+    return (*lead, ("as_strided", x._dims(), own_strides)), (own_start - start,)
+
+
 def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) -> None:
-    steps, offsets = x._base_steps, x._base_offsets
+    steps, offsets = steps_from_base(x, base)
     if any(s[0] in ("expand", "unfold") for s in steps):
         steps, offsets = _write_steps(x)
     program = PUT.programs[(steps,)]

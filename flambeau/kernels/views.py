@@ -5,6 +5,7 @@ What moves from call to call (the starts of slices) is kept apart, as offsets: n
 step of `OFFSET_STEPS`, so that `x[i]` in a loop is one compiled program and not one for each `i`.
 
     ("reshape", shape)  ("permute", axes)  ("expand", shape)  ("select", axis) +start
+    ("unsqueeze", shape, axis)
     ("slice", axis, length, step) +start   ("diagonal", offset, axis1, axis2)
     ("unfold", axis, size, step)           ("as_strided", shape, strides) +start
     ("bitcast", dtype)  ("real",)  ("imag",)  ("conj",)  ("as_real",)  ("as_complex",)
@@ -85,6 +86,14 @@ def _read_reshape(x, shape):
 
 
 def _write_reshape(base, value, shape):
+    return lax.reshape(value, base.shape)
+
+
+def _read_unsqueeze(x, shape, axis):
+    return lax.expand_dims(x, (axis,))
+
+
+def _write_unsqueeze(base, value, shape, axis):
     return lax.reshape(value, base.shape)
 
 
@@ -290,6 +299,7 @@ def _write_as_complex(base, value):
 
 _READ = {
     "reshape": _read_reshape,
+    "unsqueeze": _read_unsqueeze,
     "permute": _read_permute,
     "expand": _read_expand,
     "select": _read_select,
@@ -306,6 +316,7 @@ _READ = {
 }
 _WRITE = {
     "reshape": _write_reshape,
+    "unsqueeze": _write_unsqueeze,
     "permute": _write_permute,
     "expand": _write_expand,
     "select": _write_select,

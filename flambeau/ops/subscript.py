@@ -113,7 +113,7 @@ def parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None] | None]:
     for item in items:
         if item is None:
             sizes.insert(axis, 1)
-            steps.append(("reshape", tuple(sizes)))
+            steps.append(("unsqueeze", tuple(sizes), axis))
             axis += 1
             label = "UnsqueezeBackward0"
         elif item is Ellipsis:
@@ -131,7 +131,7 @@ def parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None] | None]:
                 raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
             if item._dtype_numpy() == np.bool_ and not item._dims():
                 sizes.insert(axis, 1)
-                steps.append(("reshape", tuple(sizes)))
+                steps.append(("unsqueeze", tuple(sizes), axis))
                 label = "UnsqueezeBackward0"
             advanced[axis] = item
             axis += max(_consumed(item), 1)

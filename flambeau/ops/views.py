@@ -345,7 +345,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of size 1 at position `dim`."""
     shape = input._dims()
     at = dimension(dim, len(shape) + 1)
-    return view(input, "UnsqueezeBackward0", (("reshape", (*shape[:at], 1, *shape[at:])),))
+    step = ("unsqueeze", (*shape[:at], 1, *shape[at:]), at)
+    return view(input, "UnsqueezeBackward0", (step,))
 
 
 @declare()
@@ -656,10 +657,12 @@ def become(x: Tensor, viewed: Tensor) -> Tensor:
     x._cached_version = -1
     if x._base is not None:
         x._base_steps, x._base_offsets = viewed._base_steps, viewed._base_offsets
+    else:
+        x._reshaped = True
     if edge is not None:
         x._node, x._index = edge
         x._requires_grad = False
-    x._storage.version += 1
+    x._storage.count_write()
     return x
 
 

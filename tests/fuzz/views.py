@@ -42,6 +42,7 @@ class Machine:
     """The registers of one library, and what running lines on them has shown so far."""
 
     library: Library
+    texts: bool = False
     names: dict[str, Any] = field(default_factory=dict)
     reads: list[Any] = field(default_factory=list)
 
@@ -57,7 +58,8 @@ class Machine:
         try:
             exec(line, self.names)
         except Exception as error:
-            return ErrorRecord(type(error).__name__, stable_text(str(error)))
+            text = stable_text(str(error)) if self.texts else ""
+            return ErrorRecord(type(error).__name__, text)
         return None
 
     def layout(self) -> dict[str, Any]:
@@ -67,7 +69,7 @@ class Machine:
             try:
                 facts[name] = tensor_facts(tensor, named)
             except RuntimeError as error:  # a view from no_grad mode whose base was written
-                facts[name] = str(error)
+                facts[name] = str(error) if self.texts else "error"
         return facts
 
     def finish(self) -> Steps:
@@ -106,9 +108,9 @@ def stable_text(text: str) -> str:
     return head + mark
 
 
-def play(lines: list[str], library: Library) -> Steps:
+def play(lines: list[str], library: Library, texts: bool = False) -> Steps:
     """Run a program; one record for each line, then those of the finish."""
-    machine, steps = Machine(library), []
+    machine, steps = Machine(library, texts), []
     with library.restored(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for line in lines:
@@ -118,9 +120,9 @@ def play(lines: list[str], library: Library) -> Steps:
         return steps + machine.finish()
 
 
-def disagreement(lines: list[str], library: Library) -> str | None:
+def disagreement(lines: list[str], library: Library, texts: bool = False) -> str | None:
     """The first way in which `library` departs from the oracle on this program."""
-    expected, actual = play(lines, ORACLE), play(lines, library)
+    expected, actual = play(lines, ORACLE, texts), play(lines, library, texts)
     for (line, wanted), (_, got) in zip(expected, actual, strict=False):
         found = compare(wanted, got, "", 1e-9, True)
         if found:
@@ -132,6 +134,7 @@ def undefined(lines: list[str]) -> bool:
     """Whether some line uses a register that no earlier line has made."""
     known: set[str] = set()
     for line in lines:
+        line = line.removeprefix("with t.no_grad(): ")
         made = re.match(r"(r\d+) = ", line)
         used = set(re.findall(r"\br\d+\b", line[made.end() :] if made else line))
         if not used <= known:
@@ -141,14 +144,14 @@ def undefined(lines: list[str]) -> bool:
     return False
 
 
-def reduce(lines: list[str], library: Library) -> list[str]:
+def reduce(lines: list[str], library: Library, texts: bool = False) -> list[str]:
     """Leave out lines, latest first, as long as the program still fails."""
     shrunk = True
     while shrunk:
         shrunk = False
         for index in reversed(range(len(lines))):
             shorter = lines[:index] + lines[index + 1 :]
-            if not undefined(shorter) and disagreement(shorter, library):
+            if not undefined(shorter) and disagreement(shorter, library, texts):
                 lines, shrunk = shorter, True
     return lines
 
@@ -328,16 +331,17 @@ class Tally:
         )
 
 
-def sow(first: int, count: int, *, length: int, stop: int) -> Tally:
+def sow(first: int, count: int, *, length: int, stop: int, texts: bool = False) -> Tally:
     """Run `count` programs from the seed `first` on; stop after `stop` failures."""
     tally, library = Tally(), subject()
     for seed in range(first, first + count):
         gardener = Gardener(seed)
         lines = gardener.grow(length)
         tally += Tally(1, len(lines), gardener.failed)
-        if disagreement(lines, library):
-            smallest = reduce(lines, library)
-            tally.failures.append((seed, smallest, disagreement(smallest, library) or ""))
+        if disagreement(lines, library, texts):
+            smallest = reduce(lines, library, texts)
+            why = disagreement(smallest, library, texts) or ""
+            tally.failures.append((seed, smallest, why))
             if len(tally.failures) >= stop:
                 break
     return tally
@@ -366,10 +370,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--length", type=int, default=14, help="lines a program")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--stop", type=int, default=20, help="failures after which a job stops")
+    parser.add_argument("--texts", action="store_true", help="compare the texts of errors, too")
     options = parser.parse_args(arguments)
     share = -(-options.programs // options.jobs)
     starts = range(options.seed, options.seed + options.programs, share)
-    more = {"length": options.length, "stop": options.stop}
+    more = {"length": options.length, "stop": options.stop, "texts": options.texts}
     if options.jobs == 1:
         tally = sow(options.seed, options.programs, **more)
     else:
