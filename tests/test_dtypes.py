@@ -1,7 +1,5 @@
 """dtype, Size, device and format objects, compared with the oracle."""
 
-# ruff: noqa: RUF005 (concatenation is what is tested)
-
 import copy
 import itertools
 import pickle

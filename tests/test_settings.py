@@ -39,6 +39,13 @@ x.data_ptr() == x.view(-1).data_ptr(), x.data_ptr() == x.clone().data_ptr()
 x[1].data_ptr() - x.data_ptr()
 x.is_same_size(x), x.is_same_size(x.t())
 x.resolve_conj() is x, x.resolve_neg() is x, x.is_conj(), x.is_neg()
+t.ones(2, 3).resize_(2, 2), t.ones(2, 3).resize_(3, 3).shape, t.ones(6).resize_as_(x).shape
+t.arange(6.0).resize_(4)[:2], t.arange(3.0).resize_((5,))[:3], x.resize_(2, 3) is x
+t.arange(12.0).view(3, 4)[1:].resize_(2, 2), x[:, 1:].resize_(2), x.t().resize_(2, 2)
+g.resize_(3)
+t.ones(2).resize_(-1)
+t.ones(2).set_(x), t.ones(2).set_(x).data_ptr() == x.data_ptr(), t.ones(2).set_().shape
+t.ones(2).set_(x.long())
 t.use_deterministic_algorithms("x")
 t.set_deterministic_debug_mode("x")
 t.set_deterministic_debug_mode(5)
@@ -124,3 +131,16 @@ def test_gradients_through_a_subclass():
     x = flambeau.ones(2, requires_grad=True)
     (x.as_subclass(Picture) * 3).sum().backward()
     np.testing.assert_array_equal(x.grad.numpy(), [3, 3])
+
+
+def test_resize_shares_the_storage():
+    x = flambeau.arange(6.0)
+    row = x.view(2, 3)
+    x.resize_(2)
+    x[0] = 9
+    assert row[0, 0].item() == 9
+    assert x.resize_(6).tolist() == [9, 1, 2, 3, 4, 5]
+    with pytest.raises(NotImplementedError, match="others see"):
+        x.resize_(10)
+    del row
+    assert x.resize_(8).tolist()[:6] == [9, 1, 2, 3, 4, 5]
