@@ -23,13 +23,16 @@ import matplotlib.pyplot as plt
 
 
 def build_model():
-    """Two blocks of convolution, normalisation, ReLU and pooling, and a linear classifier."""
+    """Two blocks of convolution, normalisation, ReLU and pooling, and a linear classifier.
+
+    The normalisation takes away any constant, so the convolutions before it need no bias.
+    """
     return nn.Sequential(
-        nn.Conv2d(1, 16, kernel_size=3, padding=1),  # (N, 1, 8, 8) -> (N, 16, 8, 8)
+        nn.Conv2d(1, 16, kernel_size=3, padding=1, bias=False),  # (N, 1, 8, 8) -> (N, 16, 8, 8)
         nn.BatchNorm2d(16),
         nn.ReLU(),
         nn.MaxPool2d(2),  # -> (N, 16, 4, 4)
-        nn.Conv2d(16, 32, kernel_size=3, padding=1),
+        nn.Conv2d(16, 32, kernel_size=3, padding=1, bias=False),
         nn.BatchNorm2d(32),
         nn.ReLU(),
         nn.MaxPool2d(2),  # -> (N, 32, 2, 2)
@@ -53,8 +56,10 @@ def train_epoch(model, loader, criterion, optimizer, progress):
         total_loss += loss.item() * len(labels)
         correct += (scores.argmax(dim=1) == labels).sum().item()
         seen += len(labels)
+        progress.set_postfix(
+            refresh=False, loss=f"{total_loss / seen:.4f}", accuracy=f"{correct / seen:.2%}"
+        )
         progress.update()
-        progress.set_postfix(loss=f"{total_loss / seen:.4f}", accuracy=f"{correct / seen:.2%}")
     return total_loss / seen, correct / seen
 
 
