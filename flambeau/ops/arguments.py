@@ -138,3 +138,21 @@ def move_axis_in_memory(x: Tensor, axis: int, place: int) -> None:
     order = [i for i in range(x.dim()) if i != axis]
     order.insert(place, axis)
     set_memory_order(x, order)
+
+
+_C_NAMES = {
+    "bool": "bool",
+    "float32": "float",
+    "float64": "double",
+    "uint8": "unsigned char",
+    "int8": "signed char",
+    "int16": "short int",
+    "int32": "int",
+    "int64": "long int",
+}
+
+
+def c_name(dtype: dtypes.dtype) -> str:
+    """The name of an element type as some of PyTorch's messages have it."""
+    name = str(dtype).removeprefix("torch.")
+    return _C_NAMES.get(name, f"c10::{scalar_type_name(dtype)}")

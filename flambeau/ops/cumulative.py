@@ -10,10 +10,9 @@ from ..core.tensor import Tensor
 from ..core.views import before_write, check_writable
 from ..errors import dimension
 from ..kernels import cumulative as kernels
-from .arguments import integer, not_implemented_for, numpy_names
-from .masks import c_name
+from .arguments import c_name, integer, not_implemented_for, numpy_names
 from .reduction import axis_of, numpy_dtype
-from .registry import FUNCTIONS, declare, store
+from .registry import AS_OUT, FUNCTIONS, declare, store
 from .return_types import named_result
 
 CUMSUM = Op(kernels.cumsum, vjp=kernels.cumsum_vjp)
@@ -58,7 +57,7 @@ def cumprod_(self: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Te
     return _accumulate_(cumprod, self, dim, dtype)
 
 
-@declare(out=True)
+@declare(out=AS_OUT)
 @numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """The running sum along `dim`.
@@ -70,7 +69,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Ten
     return _accumulate(CUMSUM, "cumsum", input, dim, dtype)
 
 
-@declare(out=True)
+@declare(out=AS_OUT)
 @numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: dtypes.dtype | None = None) -> Tensor:
     """The running product along `dim`."""
@@ -84,21 +83,21 @@ def _running_extremum(op: Op, name: str, x: Tensor, dim: Any) -> Any:
     return named_result(name, ("values", "indices"))(apply(op, (x,), (axis,)))
 
 
-@declare(out=True)
+@declare(out="expected scalar_type {expected_type} but found {given_type}")
 @numpy_names
 def cummax(input: Tensor, dim: int) -> Any:
     """(values, indices): the largest value so far along `dim` and its last place."""
     return _running_extremum(CUMMAX, "cummax", input, dim)
 
 
-@declare(out=True)
+@declare(out="expected scalar_type {expected_type} but found {given_type}")
 @numpy_names
 def cummin(input: Tensor, dim: int) -> Any:
     """(values, indices): the smallest value so far along `dim` and its last place."""
     return _running_extremum(CUMMIN, "cummin", input, dim)
 
 
-@declare(out=True)
+@declare(out="expected scalar_type {expected_type} but found {given_type}")
 @numpy_names
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """log of the running sum of exp along `dim`."""

@@ -20,7 +20,7 @@ from ..errors import dimension
 from ..kernels import indexing as kernels
 from .arguments import check_tensor, integer, known, numpy_names
 from .masks import MASKED_FILL, mask_places, picked_by_mask
-from .registry import declare
+from .registry import SAME_TYPE, cast, declare
 from .views import reshape_to
 
 # Note [Index checks]
@@ -87,11 +87,6 @@ def index_put_(
 def _index_put(
     x: Tensor, by_axis: Sequence[Tensor | None], values: Tensor, accumulate: bool
 ) -> Tensor:
-    if values.dtype is not x.dtype:
-        raise RuntimeError(
-            "Index put requires the source and destination dtypes match, got "
-            f"{_type_name(x)} for the destination and {_type_name(values)} for the source."
-        )
     last = by_axis[-1]
     if _is_mask(last) and values.numel() == 1 and all(t is None for t in by_axis[:-1]):
         # One value for all places of a mask: no need to look at the mask.
@@ -99,11 +94,16 @@ def _index_put(
         mask = _checked_mask(x, last, axis)
         if not accumulate and last._dims():
             shape = mask._dims() + (1,) * (x.dim() - axis - mask.dim())
-            flat = reshape_to(values, ())
+            flat = cast(reshape_to(values, ()), x.dtype)
             return apply(MASKED_FILL, (x, reshape_to(mask, shape), flat), (), "IndexPutBackward0")
     dims, arrays = _selectors(x, by_axis)
-    shape = _indexed_shape(x._dims(), dims, arrays)
-    return apply(INDEX_PUT, (x, _fitting(values, shape), *arrays), (dims, bool(accumulate)))
+    fitting = _fitting(values, _indexed_shape(x._dims(), dims, arrays))
+    if values.dtype is not x.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{_type_name(x)} for the destination and {_type_name(values)} for the source."
+        )
+    return apply(INDEX_PUT, (x, fitting, *arrays), (dims, bool(accumulate)))
 
 
 def _fitting(values: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -238,7 +238,7 @@ def _size(x: Tensor, axis: int) -> int:
     return shape[axis] if shape else 1
 
 
-@declare(out=True)
+@declare(out="{name}(): self and result must have the same scalar type")
 @numpy_names
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of `input` along `dim` that the 1-d `index` lists.
@@ -294,7 +294,7 @@ def _check_source(name: str, x: Tensor, axis: int, index: Tensor, source: Tensor
         )
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out=SAME_TYPE)
 @numpy_names
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """`input` with alpha times the slices of `source` added at `index` along `dim`."""
@@ -306,7 +306,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return apply(INDEX_ADD, (input, index, source, factor), (axis,))
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out=SAME_TYPE)
 @numpy_names
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`input` with the slices of `source` at `index` along `dim`."""
@@ -378,7 +378,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     return apply(INDEX_FILL, (input, wrapped, value), (axis,), label)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out=SAME_TYPE)
 @numpy_names
 def index_reduce(
     input: Tensor,
@@ -422,7 +422,13 @@ def _check_flat(name: str, x: Tensor, index: Tensor) -> None:
     check_range(index, count, IndexError, text, -count)
 
 
-@declare(out=True)
+TAKE_TYPE = (
+    "{name}(): self and out expected to have the same dtype, but got self.dtype = {expected_type} "
+    "and out.dtype = {given_type}"
+)
+
+
+@declare(out=TAKE_TYPE)
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements of the flattened `input` at `index`, in the shape of `index`."""
     _check_flat("take", input, index)

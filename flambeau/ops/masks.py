@@ -17,7 +17,7 @@ from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import broadcast_shapes
 from ..kernels import indexing as kernels
-from .arguments import check_tensor, invalid_arguments, known, set_memory_order
+from .arguments import c_name, check_tensor, invalid_arguments, known, set_memory_order
 from .pointwise import promoted
 from .registry import FUNCTIONS, declare, store_out
 from .views import expand
@@ -108,7 +108,7 @@ def picked_by_mask(x: Tensor, mask: Tensor, by_axis: Sequence[Tensor | None]) ->
     return tensor_from_host(values[(slice(None),) * axis + (chosen,)], x.device)
 
 
-@declare(out=True)
+@declare(out="{name}(): self and result must have the same scalar type")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements of `input` where `mask` holds (the two broadcast), along one axis."""
     if mask.dtype is not dtypes.bool:
@@ -127,23 +127,6 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 def _check_mask(name: str, mask: Tensor, kind: str) -> None:
     if mask.dtype is not dtypes.bool:
         raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {kind}")
-
-
-_C_NAMES = {
-    "float32": "float",
-    "float64": "double",
-    "uint8": "unsigned char",
-    "int8": "signed char",
-    "int16": "short int",
-    "int32": "int",
-    "int64": "long int",
-}
-
-
-def c_name(dtype: dtypes.dtype) -> str:
-    """The name of an element type as some of PyTorch's messages have it."""
-    name = str(dtype).removeprefix("torch.")
-    return _C_NAMES.get(name, f"c10::{scalar_type_name(dtype)}")
 
 
 @declare(inplace=True)
@@ -211,7 +194,7 @@ def _condition(condition: Tensor) -> Tensor:
     return condition
 
 
-@declare(method=False, out=True)
+@declare(method=False, out="Expected out type to be {expected_type} but got {given_type}")
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """`input` where `condition` holds, else `other` (broadcast, promoted to one type).
 

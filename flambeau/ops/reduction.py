@@ -16,7 +16,7 @@ from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels import reduce as kernels
 from .arguments import axes_of, integer, invalid_arguments, not_implemented_for, numpy_names
-from .registry import FUNCTIONS, cast, declare
+from .registry import AS_OUT, FUNCTIONS, SAME_TYPE, cast, declare
 from .return_types import named_result
 
 SUM = Op(kernels.sum)
@@ -62,7 +62,7 @@ def _size(x: Tensor, axes: tuple[int, ...]) -> int:
 # --- sums and products ----------------------------------------------------------------------------
 
 
-@declare(out=True)
+@declare(out=AS_OUT)
 @numpy_names
 def sum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
@@ -78,7 +78,7 @@ def sum(
     return apply(SUM, (input,), (axes, bool(keepdim), numpy_dtype(dtype)), label)
 
 
-@declare(out=True)
+@declare(out=AS_OUT)
 @numpy_names
 def nansum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
@@ -128,7 +128,7 @@ def nanmean(
     return apply(NANMEAN, (input,), (axes, bool(keepdim), numpy_dtype(dtype)))
 
 
-@declare(out=True)
+@declare(out=AS_OUT)
 @numpy_names
 def prod(
     input: Tensor,
@@ -173,21 +173,21 @@ def _logical(op: Op, name: str, input: Tensor, dim: Any, keepdim: bool) -> Tenso
     return apply(op, (input,), (axes, bool(keepdim)))
 
 
-@declare(out=True)
+@declare(out="{name} only supports bool tensor for result, got: {given_type}")
 @numpy_names
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether some value over `dim` is not zero."""
     return _logical(ANY, "any", input, dim, keepdim)
 
 
-@declare(out=True)
+@declare(out="{name} only supports bool tensor for result, got: {given_type}")
 @numpy_names
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether every value over `dim` is not zero."""
     return _logical(ALL, "all", input, dim, keepdim)
 
 
-@declare(out=True)
+@declare()
 @numpy_names
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     """How many values over `dim` are not zero."""
@@ -213,6 +213,12 @@ def _refuse_empty(name: str, x: Tensor) -> None:
         )
 
 
+EXTREMUM_TYPE = (
+    "Expected the dtype for input and out to match, but got {expected_type} for input's dtype and "
+    "{given_type} for out's dtype."
+)
+
+
 def _extremum_over(op: Op, name: str, kernel: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     axes = axes_of(name, dim, len(x._dims()))
     if x.numel() == 0:
@@ -224,21 +230,21 @@ def _extremum_over(op: Op, name: str, kernel: str, x: Tensor, dim: Any, keepdim:
     return apply(op, (x,), (axes, bool(keepdim)))
 
 
-@declare(out=True)
+@declare(out=EXTREMUM_TYPE)
 @numpy_names
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest value over `dim`; the gradient is shared evenly by equal values."""
     return _extremum_over(AMAX, "amax", "max_values_cpu", input, dim, keepdim)
 
 
-@declare(out=True)
+@declare(out=EXTREMUM_TYPE)
 @numpy_names
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The smallest value over `dim`; the gradient is shared evenly by equal values."""
     return _extremum_over(AMIN, "amin", "min_values_cpu", input, dim, keepdim)
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """(min, max): the smallest and the largest value, of all or over one axis."""
@@ -324,14 +330,14 @@ def _argument(op: Op, name: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return apply(op, (x,), (axis, bool(keepdim)))
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the largest value, along `dim` or in the flattened tensor."""
     return _argument(ARGMAX, "argmax", input, dim, keepdim)
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest value, along `dim` or in the flattened tensor."""

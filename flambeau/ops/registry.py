@@ -15,6 +15,7 @@ from ..core.op import apply
 from ..core.state import modes
 from ..core.tensor import Tensor
 from ..core.views import before_write, check_overlap, check_writable, overwrite
+from .arguments import c_name
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def declare(
     method: bool = True,
     inplace: bool = False,
     inplace_function: bool = False,
-    out: bool = False,
+    out: bool | str = False,
     aliases: Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a tensor function.
@@ -63,16 +64,18 @@ def declare(
         inplace: `Tensor.name_` exists: the result is stored into the first argument.
         inplace_function: `torch.name_` exists, too.
         out: accepts `out=` (a tensor, or a tuple of them for several results). A function that
-            handles `out` itself (it has a parameter of that name) is left alone.
+            handles `out` itself (it has a parameter of that name) is left alone. A text, such
+            as `SAME_TYPE`: the error where `out` has another element type than the result.
+            `AS_OUT`: the type of `out` is the default of the argument `dtype`.
         aliases: further names that mean the same.
     """
 
     def register(plain: Callable[..., Any]) -> Callable[..., Any]:
         public = name or plain.__name__
         takes_out = "out" in plain.__code__.co_varnames[: _parameter_count(plain)]
-        full = with_out(plain, public) if out and not takes_out else plain
+        full = with_out(plain, public, out) if out and not takes_out else plain
         for n in (public, *aliases):
-            ROWS[n] = Row(n, full, method, inplace, out)
+            ROWS[n] = Row(n, full, method, inplace, bool(out))
             if function:
                 FUNCTIONS[n] = full
             if method:
@@ -92,14 +95,20 @@ def _parameter_count(function: Callable[..., Any]) -> int:
     return code.co_argcount + code.co_kwonlyargcount
 
 
-def with_out(plain: Callable[..., Any], name: str) -> Callable[..., Any]:
+AS_OUT = "as out"
+SAME_TYPE = "Expected out tensor to have dtype {expected}, but got {given} instead"
+
+
+def with_out(plain: Callable[..., Any], name: str, rule: bool | str = True) -> Callable[..., Any]:
     """`plain` with a keyword `out=`."""
 
     @functools.wraps(plain)
     def function(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
             return plain(*args, **kwargs)
-        return store_out(out, plain, name, args, kwargs)
+        if rule is AS_OUT and kwargs.get("dtype") is None:
+            kwargs["dtype"] = out.dtype
+        return store_out(out, plain, name, args, kwargs, rule)
 
     return function
 
@@ -160,10 +169,25 @@ def cast(x: Tensor, dtype: dtypes.dtype) -> Tensor:
     return x if x.dtype is dtype else apply(TO, (x,), (dtype.numpy,))
 
 
+def _mismatch(rule: str, name: str, wanted: dtypes.dtype, given: dtypes.dtype) -> str:
+    return rule.format(
+        name=name,
+        expected=c_name(wanted),
+        given=c_name(given),
+        expected_type=scalar_type_name(wanted),
+        given_type=scalar_type_name(given),
+    )
+
+
 def store_out(
-    out: Any, plain: Callable[..., Any], name: str, args: Sequence[Any], kwargs: dict[str, Any]
+    out: Any,
+    plain: Callable[..., Any],
+    name: str,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    rule: bool | str = True,
 ) -> Any:
-    """Run `plain` and store its result (or results) into `out`."""
+    """Run `plain` and store its result (or results) into `out`; `rule`: see `declare`'s `out`."""
     several = not isinstance(out, Tensor)
     targets = tuple(out) if several else (out,)
     for t in targets:
@@ -180,7 +204,11 @@ def store_out(
         result = plain(*args, **kwargs)
         values = tuple(result) if several else (result,)
         for target, value in zip(targets, values, strict=True):
+            if rule is not True and rule is not AS_OUT and value.dtype is not target.dtype:
+                raise RuntimeError(_mismatch(rule, name, value.dtype, target.dtype))
             check_castable(value.dtype, target.dtype)
+            if target._dims() == value._dims():
+                check_writable(target)
         for target in targets:
             for x in inputs:
                 if x._storage is target._storage and x is not target:

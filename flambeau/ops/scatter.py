@@ -12,7 +12,7 @@ from ..errors import broadcast_shapes, dimension
 from ..kernels import indexing as kernels
 from .arguments import check_tensor, integer, invalid_arguments, numpy_names
 from .indexing import check_range
-from .registry import declare
+from .registry import SAME_TYPE, declare
 from .views import reshape_to
 
 GATHER = Op(kernels.gather, vjp=kernels.gather_vjp)
@@ -48,7 +48,7 @@ def _check_values(x: Tensor, axis: int, index: Tensor) -> None:
     check_range(index, size, RuntimeError, text)
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j][k] = input[i][index[i][j][k]][k] for dim 1: an index for every element.
@@ -73,7 +73,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     return apply(GATHER, (input, index), (axis,))
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` along `dim` with the other axes broadcast; without `dim`: of the flattened."""
@@ -127,7 +127,7 @@ def _check_scatter(name: str, x: Tensor, dim: Any, index: Tensor, source: Any) -
 _OF_REDUCE = {"add": SCATTER_ADD, "multiply": SCATTER_MULTIPLY}
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out=SAME_TYPE)
 @numpy_names
 def scatter(
     input: Tensor,
@@ -174,7 +174,7 @@ def scatter(
     return apply(_OF_REDUCE[reduce], (input, index, source), (axis,), label)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out=SAME_TYPE)
 @numpy_names
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """`input` with `src` added at `index` along `dim`."""
@@ -183,7 +183,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     return apply(SCATTER_ADD, (input, index, src), (axis,))
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out=SAME_TYPE)
 @numpy_names
 def scatter_reduce(
     input: Tensor,

@@ -25,7 +25,7 @@ from .arguments import (
     set_memory_order,
 )
 from .masks import MASKED_FILL, host_values
-from .registry import cast, declare
+from .registry import SAME_TYPE, cast, declare
 from .views import diagonal as diagonal_view
 from .views import reshape_to, sizes_of, slice_axis, stride_of
 
@@ -335,7 +335,7 @@ def _triangle(op: Op, name: str, x: Tensor, diagonal: int) -> Tensor:
     return apply(op, (x,), (int(diagonal),))
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out=SAME_TYPE)
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two axes, zeros above `diagonal`.
 
@@ -347,7 +347,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     return _triangle(TRIL, "tril", input, diagonal)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out=SAME_TYPE)
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of the last two axes, zeros below `diagonal`."""
     return _triangle(TRIU, "triu", input, diagonal)
@@ -408,7 +408,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return apply(DIAG_EMBED, (input,), (int(offset), first, second))
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A vector as the diagonal of a matrix, or a copy of the diagonal of a matrix."""
     if input.dim() == 1:
@@ -505,7 +505,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return apply(SELECT_SCATTER, (input, source), (axis, place % shape[axis]))
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def slice_scatter(
     input: Tensor,

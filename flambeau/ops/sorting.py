@@ -20,7 +20,7 @@ from .arguments import (
     numpy_names,
 )
 from .reduction import axis_of
-from .registry import declare
+from .registry import SAME_TYPE, declare
 from .return_types import named_result
 
 SORT = Op(kernels.sort, vjp=kernels.sort_vjp)
@@ -37,7 +37,7 @@ QUANTILE = Op(kernels.quantile)
 _PAIR = ("values", "indices")
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def sort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool | None = None
@@ -56,7 +56,7 @@ def sort(
     return named_result("sort", _PAIR)(found)
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The indices that sort `input` along `dim`."""
@@ -66,13 +66,13 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return apply(ARGSORT, (input,), (axis, bool(descending)))
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 def msort(input: Tensor) -> Tensor:
     """The values in increasing order along the first axis."""
     return sort(input, 0)[0]
 
 
-@declare(out=True)
+@declare(out=SAME_TYPE)
 @numpy_names
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """(values, indices) of the `k` largest (or smallest) values along `dim`, in order.
@@ -192,7 +192,7 @@ def _quantile(
     return result
 
 
-@declare(out=True)
+@declare(out="{name}() out tensor must be same dtype as the input tensor")
 @numpy_names
 def quantile(
     input: Tensor,
@@ -206,7 +206,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
-@declare(out=True)
+@declare(out="{name}() out tensor must be same dtype as the input tensor")
 @numpy_names
 def nanquantile(
     input: Tensor,

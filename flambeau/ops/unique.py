@@ -18,7 +18,7 @@ from .arguments import (
     numpy_names,
 )
 from .masks import host_values
-from .registry import declare
+from .registry import SAME_TYPE, declare
 
 # --- unique values --------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ def unique_consecutive(
     )
 
 
-@declare(method=False, out=True)
+@declare(method=False, out=SAME_TYPE)
 def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Tensor:
