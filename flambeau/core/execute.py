@@ -110,7 +110,7 @@ class Program:
 
 def calls_before_compiling(host: HostProgram) -> int:
     """How often a program runs in NumPy before XLA takes over; 0 for ever, 1 for a long one."""
-    seconds = STEP_SECONDS * len(host.steps) + ELEMENT_SECONDS * host.cost
+    seconds = STEP_SECONDS * host.calls + ELEMENT_SECONDS * host.cost
     compiled = CALL_SECONDS + ELEMENT_SECONDS / 4 * host.cost
     if seconds <= compiled:
         return 0

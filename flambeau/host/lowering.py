@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import elementwise, structural
+from . import control, elementwise, structural
 
 RULES: dict[str, Any] = {**elementwise.RULES, **structural.RULES}
 INLINED = {
@@ -43,6 +43,7 @@ class HostProgram:
 
     Attributes:
         cost: elements computed, summed over the calls; products count each multiplication.
+        calls: NumPy calls, those of a loop's body counted each time.
     """
 
     def __init__(self, call: Callable[..., Any], avals: Sequence[Any]):
@@ -65,6 +66,7 @@ class HostProgram:
         self.steps = lowering.steps
         self.template = lowering.template
         self.cost = lowering.cost
+        self.calls = lowering.calls
         self.optional = any(a is None for a in avals)
 
         self.run = self._specialised()
@@ -88,23 +90,56 @@ class HostProgram:
         given = [a for a in arrays if a is not None] if self.optional else arrays
         for (slot, kind), array in zip(self.inputs, given, strict=True):
             env[slot] = array if type(array) is np.ndarray else np.asarray(array, kind)
-        for function, ins, out in self.steps:
-            if len(ins) == 1:
-                result = function(env[ins[0]])
-            elif len(ins) == 2:
-                result = function(env[ins[0]], env[ins[1]])
-            else:
-                result = function(*[env[i] for i in ins])
-            if type(out) is int:
-                env[out] = result
-            else:
-                for slot, value in zip(out, result, strict=True):
-                    env[slot] = value
+        _execute(self.steps, env)
         found = [env[slot] for slot in self.outputs]
         found = [v if type(v) is np.ndarray else np.asarray(v) for v in found]
         if self.tree is not None:
             return jax.tree.unflatten(self.tree, found)
         return tuple(found) if self.several else found[0]
+
+
+def _execute(steps: list[tuple[Any, tuple[int, ...], Any]], env: list[Any]) -> None:
+    """Make the calls: each reads values of `env` and writes its own."""
+    for function, ins, out in steps:
+        if len(ins) == 1:
+            result = function(env[ins[0]])
+        elif len(ins) == 2:
+            result = function(env[ins[0]], env[ins[1]])
+        else:
+            result = function(*[env[i] for i in ins])
+        if type(out) is int:
+            env[out] = result
+        else:
+            for slot, value in zip(out, result, strict=True):
+                env[slot] = value
+
+
+class _Body(control.Body):
+    """The body of a loop or a branch."""
+
+    def __init__(self, closed: Any):
+        lowering = _Lowering()
+        slots = [lowering.new_slot() for _ in closed.jaxpr.invars]
+        env: dict[Any, Any] = {
+            var: _Value(slot, var.aval.shape, None)
+            for var, slot in zip(closed.jaxpr.invars, slots, strict=True)
+        }
+        outputs = lowering.lower(closed.jaxpr, closed.consts, env)
+        places = [lowering.materialised(v).slot for v in outputs]
+        steps, template = lowering.steps, lowering.template
+        self.cost, self.calls = lowering.cost, lowering.calls
+
+        def run(*arrays: Any) -> tuple[Any, ...]:
+            values = template.copy()
+            for slot, array in zip(slots, arrays, strict=True):
+                values[slot] = array
+            _execute(steps, values)
+            return tuple([values[place] for place in places])
+
+        self.run = run
+
+
+RULES.update(control.rules(_Body))
 
 
 def _one_operand(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,6 +185,12 @@ class _Lowering:
         self.steps: list[tuple[Any, tuple[int, ...], Any]] = []
         self.template: list[Any] = []
         self.cost = 0
+        self.inner_calls = 0
+
+    @property
+    def calls(self) -> int:
+        """How many NumPy calls are made when it runs."""
+        return len(self.steps) + self.inner_calls
 
     def new_slot(self, value: Any = None) -> int:
         self.template.append(value)
@@ -208,6 +249,9 @@ class _Lowering:
         except NotImplementedError as error:
             raise Unsupported(f"{name}: {error}") from None
         self._count(name, equation)
+        if isinstance(function, control.Controlled):
+            self.cost += function.cost
+            self.inner_calls += function.calls
         if name == "broadcast_in_dim" and len(ins) == 1:
             env[equation.outvars[0]] = self._broadcast(params, ins[0])
             return
