@@ -366,3 +366,58 @@ def test_floor_division_raises_in_the_backward_pass():
     y = x // 2 + x
     with pytest.raises(NotImplementedError, match="floor_divide"):
         y.backward()
+
+
+SECOND_NAMES = """
+exp2 expm1 log2 log10 log1p rsqrt reciprocal square tan asin acos atan sinh cosh asinh atanh
+frac deg2rad sgn abs angle sigmoid tanh exp log sqrt sin cos neg
+"""
+SECOND = {
+    name: (lambda t, x, y, name=name: getattr(t, name)(x)) for name in SECOND_NAMES.split()
+} | {
+    "pow": lambda t, x, y: t.pow(x, y),
+    "fixed powers": lambda t, x, y: x**2 * y**3 + x**2.5 + y**-1,
+    "atan2": lambda t, x, y: t.atan2(x, y),
+    "hypot": lambda t, x, y: t.hypot(x, y),
+    "logaddexp": lambda t, x, y: t.logaddexp(x, y),
+    "fmod": lambda t, x, y: t.fmod(x * 7, y) * x,
+    "remainder": lambda t, x, y: t.remainder(x * 7, y) * x,
+    "maximum": lambda t, x, y: t.maximum(x, y) ** 2,
+    "clamp": lambda t, x, y: t.clamp(x, 0.4 * x, y) ** 2,
+    "lerp": lambda t, x, y: t.lerp(x, y, x * y),
+    "addcmul": lambda t, x, y: t.addcmul(x, x, y, value=2) ** 2,
+    "addcdiv": lambda t, x, y: t.addcdiv(x, x, y, value=2),
+    "copysign": lambda t, x, y: t.copysign(x, -y) ** 2,
+    "ldexp": lambda t, x, y: t.ldexp(x, y),
+    "polar": lambda t, x, y: t.view_as_real(t.polar(x, y)).sum(-1),
+}
+
+
+def second_derivatives(t, function, dtype, values):
+    x, y = (t.tensor(v, dtype=getattr(t, dtype), requires_grad=True) for v in values)
+    weight = t.tensor([1.3, 0.7], dtype=t.float64)
+    result = function(t, x, y)
+    if result.is_complex():
+        result = t.view_as_real(result).sum(-1)
+    first = t.autograd.grad((result * weight).sum(), (x, y), create_graph=True, allow_unused=True)
+    total = sum((g * g.conj()).real.sum() for g in first if g is not None)
+    second = [None, None]
+    if total.requires_grad:
+        second = t.autograd.grad(total, (x, y), allow_unused=True)
+    return [np.array((0 * x + (0 if g is None else g)).resolve_conj().tolist()) for g in second]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("name", SECOND)
+def test_second_derivatives(name, dtype):
+    values = [[0.3, 0.6], [0.5, 0.2]]
+    if dtype == "complex128":
+        values = [[v + 0.2j for v in row] for row in values]
+    function = SECOND[name]
+    try:
+        expected = second_derivatives(torch, function, dtype, values)
+    except (RuntimeError, NotImplementedError):
+        assert dtype == "complex128"
+        return
+    found = second_derivatives(flambeau, function, dtype, values)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)

@@ -70,6 +70,15 @@ def make_op(
     )
 
 
+def complex_type(dtype: DType) -> np.dtype | None:
+    """The static `dtype` for operands that have it already: their type if it is complex, else None.
+
+    The derivative may read other values of complex numbers than of real ones, so that the two
+    must not share a program.
+    """
+    return dtype.numpy if dtype.is_complex else None
+
+
 # Unary functions
 
 
@@ -109,11 +118,9 @@ def unary(
         dtype = input.dtype
         if refused:
             refuse(named, dtype, refused)
-        if dtype.is_complex:  # told apart: the derivative may read other values than a real one's
-            return apply(op, (input,), (dtype.numpy,))
-        if result == "float" and not dtype.is_floating_point:
+        if result == "float" and not (dtype.is_floating_point or dtype.is_complex):
             return apply(op, (input,), (dtypes.get_default_dtype().numpy,))
-        return apply(op, (input,), (None,))
+        return apply(op, (input,), (complex_type(dtype),))
 
     def with_out(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         if out is None:
@@ -180,7 +187,8 @@ def binary(
 
     def call(input: Any, other: Any) -> Tensor:
         if same_type(input, other):
-            common, target = input.dtype, None
+            common = input.dtype
+            target = complex_type(common)
         else:
             _check_operands(name, second, numbers, input, other)
             input, other, common = promoted(input, other)

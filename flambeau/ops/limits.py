@@ -15,6 +15,7 @@ from .arguments import check_tensor, invalid_arguments, not_implemented_for
 from .creation import check_fits, number_argument
 from .elementwise import (
     binary,
+    complex_type,
     kind_of,
     make_op,
     unary,
@@ -258,7 +259,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) 
         kernel = "lerp_kernel_tensor" if tensor_weight else "lerp_kernel_scalar"
         raise not_implemented_for(kernel, input.dtype)
     if tensor_weight:
-        return apply(LERP, (input, end, weight), (None,), "LerpBackward1")
+        return apply(LERP, (input, end, weight), (complex_type(input.dtype),), "LerpBackward1")
     factor = number_argument("lerp", "weight", 3, weight)
     return apply(LERP, (input, end, factor), (input._dtype_numpy(),))
 

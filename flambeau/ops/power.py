@@ -9,7 +9,7 @@ from ..core.op import apply
 from ..core.tensor import Tensor
 from ..kernels import power as kernels
 from .arguments import check_tensor, invalid_arguments, not_implemented_for
-from .elementwise import make_op, unary
+from .elementwise import complex_type, make_op, unary
 from .pointwise import promoted
 from .registry import declare, in_place_twin, store_out
 
@@ -104,7 +104,7 @@ def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
                 f"{input.dtype.to_real()._scalar_name}"
             )
         return store_out(out, abs, "abs", (input,), {})
-    return apply(ABS, (input,), (None,))
+    return apply(ABS, (input,), (complex_type(input.dtype),))
 
 
 def abs_(self: Tensor) -> Tensor:
