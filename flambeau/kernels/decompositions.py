@@ -14,7 +14,7 @@ from jax import lax
 
 from .common import broadcast, cast, expand
 from .linalg import diagonal, identity_like, scale_columns, scale_rows, solve_ex
-from .products import adjoint, matmul
+from .products import adjoint, conjugate, matmul
 
 
 def _is_complex(x):
@@ -111,6 +111,27 @@ def eig_vjp(cts, inputs, outputs, needs):
     return (gradient if _is_complex(inputs[0]) else lax.real(gradient),)
 
 
+@jax.custom_vjp
+def _eig(x):
+    """`eig` with `eig_vjp` for its derivative inside other kernels."""
+    return eig(x)
+
+
+def _eig_forward(x):
+    outputs = _eig(x)
+    return outputs, (x, outputs)
+
+
+def _eig_backward(residuals, cts):
+    # JAX's cotangents of complex values are the conjugates of PyTorch's gradients.
+    x, outputs = residuals
+    gradients = eig_vjp(tuple(conjugate(g) for g in cts), (x,), outputs, (True,))
+    return (conjugate(gradients[0]),)
+
+
+_eig.defvjp(_eig_forward, _eig_backward)
+
+
 def eigvals(x):
     """The eigenvalues of `eig`."""
     (values,) = lax.linalg.eig(x, compute_left_eigenvectors=False, compute_right_eigenvectors=False)
@@ -119,7 +140,7 @@ def eigvals(x):
 
 def eigvals_vjp(cts, inputs, outputs, needs):
     """V^-H diag(g) V^H."""
-    return eig_vjp((cts[0], None), inputs, eig(inputs[0]), needs)
+    return eig_vjp((cts[0], None), inputs, _eig(inputs[0]), needs)
 
 
 # --- singular values ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 from jax import lax
 
 from .common import broadcast, cast, compute_dtype, expand
+from .elementwise import widened
 
 
 def searchsorted(ordered, values, *, right, dtype):
@@ -116,18 +117,21 @@ def _areas(y, x, step, dim):
     return lax.mul(lax.mul(total, width), lax.full_like(total, 0.5))
 
 
+@widened
 def trapezoid(y, x, step, *, dim):
     """The integral of samples by the trapezium rule. Places `x`, or (None) `step` apart."""
     areas = _areas(y, x, step, dim)
-    return cast(lax.reduce_sum(cast(areas, compute_dtype(y.dtype)), (dim,)), y.dtype)
+    return lax.reduce_sum(areas, (dim,))
 
 
+@widened
 def cumulative_trapezoid(y, x, step, *, dim):
     """The integrals up to each sample but the first."""
     areas = _areas(y, x, step, dim)
-    return cast(lax.cumsum(cast(areas, compute_dtype(y.dtype)), dim), y.dtype)
+    return lax.cumsum(areas, dim)
 
 
+@widened
 def gradient(x, spacing, *, dim, edge_order):
     """The derivative along an axis by differences of second order, of `edge_order` at the ends.
 

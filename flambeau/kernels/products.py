@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from .common import broadcast, cast, compute_dtype, expand
+from .elementwise import widened
 
 
 def contract(a, b, contracting, batch=((), ())):
@@ -143,6 +144,7 @@ def addbmm(start, a, b, beta, alpha):
     return _blend(start, _contract_wide(a, b, ((0, 2), (0, 1))), beta, alpha, a.dtype)
 
 
+@widened
 def outer(a, b):
     """(n), (m) -> (n, m): a_i b_j."""
     return lax.mul(
@@ -173,6 +175,7 @@ def _sum_keeping(x, axis):
     return lax.expand_dims(summed, (axis,))
 
 
+@widened
 def kron(a, b):
     """The Kronecker product of arrays of any rank; the shorter shape is padded on the left."""
     rank = max(a.ndim, b.ndim)
@@ -200,7 +203,7 @@ def trace(x):
     """The sum of the main diagonal of a matrix; integers are summed as int64."""
     on_diagonal = lax.eq(lax.broadcasted_iota(np.int32, x.shape, 0), _columns(x))
     values = lax.select(on_diagonal, x, lax.full_like(x, 0))
-    if not np.issubdtype(x.dtype, np.inexact):
+    if x.dtype.kind in "iu":
         return lax.reduce_sum(cast(values, np.int64), (0, 1))
     return cast(lax.reduce_sum(cast(values, compute_dtype(x.dtype)), (0, 1)), x.dtype)
 

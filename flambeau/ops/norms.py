@@ -124,7 +124,7 @@ def matrix_norm(
         listed = " ".join(map(str, dim))
         raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {listed}")
     order = _checked_order(ord)
-    check_inexact(name, A, narrow=order == "fro")
+    check_inexact(name, A, narrow=order not in ("nuc", 2.0, -2.0))
     axes = tuple(dimension(d, len(A._dims())) for d in dim)
     if axes[0] == axes[1]:
         raise RuntimeError(f"{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
@@ -452,6 +452,8 @@ def cov(
         _warn_degrees_of_freedom()
     if not is_inexact(input):
         input = cast(input, dtypes.get_default_dtype())
+    if aweights is not None:
+        input = cast(input, dtypes.promote_types(input.dtype, aweights.dtype))
     return apply(COV, (input, fweights, aweights), (int(correction),))
 
 
