@@ -1,5 +1,6 @@
 """The examples run, and print on flambeau what they print on PyTorch."""
 
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ def printed(*command):
     process = subprocess.run(
         [sys.executable, "-W", "error", *command],
         cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=SECONDS,
