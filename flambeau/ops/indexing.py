@@ -301,7 +301,10 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     axis = _axis("index_add", input, dim)
     _check_source("index_add", input, axis, index, source)
     size = _size(input, axis)
-    check_range(index, size, RuntimeError, _out_of_bounds(axis, size))
+    if input.dim() > 1:
+        check_range(index, size, RuntimeError, _out_of_bounds(axis, size))
+    else:
+        check_range(index, size, IndexError, "index out of range in self")
     factor = None if type(alpha) is int and alpha == 1 else alpha
     return apply(INDEX_ADD, (input, index, source, factor), (axis,))
 
