@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 
+import warnings
+
 import jax
 import numpy as np
 from jax import lax
@@ -38,7 +40,14 @@ def compute_dtype(dtype) -> np.dtype:
 
 def cast(x, dtype):
     """`x` as `dtype` (a NumPy dtype); no operation where it has it already."""
-    return x if x.dtype == dtype else lax.convert_element_type(x, dtype)
+    if x.dtype == dtype:
+        return x
+    if x.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+        warnings.warn(
+            "Casting complex values to real discards the imaginary part", UserWarning, stacklevel=2
+        )
+        x = lax.real(x)
+    return lax.convert_element_type(x, dtype)
 
 
 def unbroadcast(gradient, shape):

@@ -6,10 +6,12 @@ masks select elements: those go to `index` and `index_put_`, after the view of t
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
+from ..core.data import host_array
 from ..core.tensor import Tensor, wrap
 from ..core.views import check_writable, overwrite, view
 from .copying import filled_like, fitted_value
@@ -33,6 +35,8 @@ def _subscript(self: Tensor, index: Any) -> Tensor:
 
 def _assign(self: Tensor, index: Any, value: Any) -> None:
     """`self[index] = value`"""
+    if index is False:
+        return
     target, advanced = parse(self, index)
     if advanced is None:
         _write(target, value)
@@ -46,15 +50,12 @@ def _assign(self: Tensor, index: Any, value: Any) -> None:
 
 def _as_value(target: Tensor, value: Any) -> Tensor:
     if isinstance(value, (bool, int, float, complex, np.generic)):
-        from ..core.data import host_array
-
         scalar = host_array(value)
         if scalar.dtype.kind == "c" and not target.dtype.is_complex:
             raise RuntimeError("value cannot be converted to type without overflow")
         return wrap(scalar.astype(target._dtype_numpy()), target.device)
-    if isinstance(value, np.ndarray):
-        return wrap(value.copy(), target.device)
-    raise TypeError(f"can't assign a {type(value).__name__} to a {target.type()}")  # type: ignore[attr-defined]
+    kind = "numpy.ndarray" if isinstance(value, np.ndarray) else type(value).__name__
+    raise TypeError(f"can't assign a {kind} to a {target.type()}")  # type: ignore[attr-defined]
 
 
 def _write(target: Tensor, value: Any) -> None:
@@ -103,6 +104,13 @@ def parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None] | None]:
     shape = x._dims()
     used = sum(_consumed(item) for item in items)
     if used > len(shape):
+        if not shape and type(index) is int:
+            raise IndexError(
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
+                "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
+            )
+        if not shape and isinstance(index, slice):
+            raise IndexError("slice() cannot be applied to a 0-dim tensor.")
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     steps: list[tuple[Any, ...]] = []
     offsets: list[int] = []
@@ -171,32 +179,55 @@ def _consumed(item: Any) -> int:
 
 def _items(index: Any) -> tuple[Any, ...]:
     """The subscript as a tuple of ints, slices, None, Ellipsis and tensors."""
-    if isinstance(index, list) and any(
-        isinstance(i, (slice, Tensor, list, tuple)) or i is None or i is Ellipsis for i in index
-    ):
-        index = tuple(index) if not all(isinstance(i, (list, tuple)) for i in index) else index
-    items = index if isinstance(index, tuple) else (index,)
-    return tuple([_item(i) for i in items])
+    if not isinstance(index, tuple):
+        index = tuple(index) if _stands_for_tuple(index) else (index,)
+    return tuple([_item(i) for i in index])
+
+
+def _stands_for_tuple(index: Any) -> bool:
+    """A list of anything but plain numbers is read as a tuple, with PyTorch's warning."""
+    if not isinstance(index, (list, str)) or len(index) >= 32:
+        return False
+    kinds = (slice, Tensor, list, tuple, range, str, np.ndarray, type(None), type(Ellipsis))
+    if not any(isinstance(i, kinds) for i in index):
+        return False
+    warnings.warn(
+        "Using a non-tuple sequence for multidimensional indexing is deprecated and will be "
+        "changed in pytorch 2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be "
+        "interpreted as tensor index, x[torch.tensor(seq)], which will result either in an error "
+        "or a different result",
+        UserWarning,
+        stacklevel=5,
+    )
+    return True
 
 
 def _item(item: Any) -> Any:
-    if item is None or item is Ellipsis or type(item) is int:
-        return item
-    if isinstance(item, slice):
+    if item is None or item is Ellipsis or type(item) is int or isinstance(item, slice):
         return item
     if isinstance(item, Tensor):
-        if not item._dims() and item._dtype_numpy().kind in "iu":
-            return int(item.item())
-        return item
+        kind = item._dtype_numpy()
+        if kind == np.uint8 and not item._dims():
+            return wrap(item._host() != 0)
+        if kind == np.uint8:
+            warnings.warn(
+                "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool "
+                "instead.",
+                UserWarning,
+                stacklevel=5,
+            )
+            return wrap(item._host() != 0)
+        return int(item.item()) if not item._dims() and kind.kind in "iu" else item
     if isinstance(item, (bool, np.bool_)):
         return wrap(np.array(bool(item)))
+    if isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
     if isinstance(item, (list, tuple, range, np.ndarray)):
-        from ..core.data import host_array
-
         array = host_array(item) if len(item) else np.zeros((0,), np.int64)
         if array.ndim == 0:
             return int(array)
-        return wrap(array)
+        floating = array.dtype.kind == "f" and not isinstance(item, np.ndarray)
+        return wrap(array.astype(np.int64) if floating else array)
     if hasattr(item, "__index__"):
         return item.__index__()
     raise IndexError(
@@ -207,7 +238,9 @@ def _item(item: Any) -> Any:
 
 def _bounds(item: slice, size: int) -> tuple[int, int, int]:
     step = 1 if item.step is None else item.step.__index__()
-    if step <= 0:
+    if step == 0:
+        raise ValueError("slice step cannot be zero")
+    if step < 0:
         raise ValueError("step must be greater than zero")
     start, stop, step = item.indices(size)
     return start, max(0, -(-(stop - start) // step)), step
