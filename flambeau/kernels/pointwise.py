@@ -57,7 +57,7 @@ def from_output(derivative):
 def add_scaled(x, y, alpha, *, dtype):
     """x + alpha y"""
     x, y = operands(x, y, dtype)
-    return lax.add(x, lax.mul(y, lax.full_like(y, alpha)))
+    return plus(x, multiply(y, lax.full_like(y, alpha)))
 
 
 def sub_scaled(x, y, alpha, *, dtype):

@@ -207,7 +207,7 @@ def _see(x: Tensor, shape: tuple[int, ...], offset: int) -> None:
     x.data = whole.as_strided(shape, row_major(shape), offset).detach()  # type: ignore[attr-defined]
 
 
-@declare(function=False)
+@declare()
 def resize_as_(
     self: Tensor, other: Tensor, *, memory_format: Any = formats.contiguous_format
 ) -> Tensor:
