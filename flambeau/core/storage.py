@@ -58,10 +58,10 @@ class Storage:
         self.version += 1
         self.counted += counted
 
-    def count_write(self) -> None:
+    def count_write(self, counted: bool = True) -> None:
         """Count a write of which nothing shows here."""
         self.version += 1
-        self.counted += 1
+        self.counted += counted
 
     def read(self) -> Any:
         """The contents, JAX or NumPy; a copy where the user's own code may write to them."""

@@ -156,9 +156,9 @@ class AccumulateGrad(Node):
 
     def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
         gradient = gradients[0]
-        if gradient is None:
-            return ()
         leaf = self.variable
+        if gradient is None or not leaf._requires_grad:
+            return ()
         hooks = leaf._backward_hooks
         if hooks:
             gradient = run_hooks(hooks, gradient, leaf.device)
@@ -223,6 +223,17 @@ def edge_of(tensor: Any) -> Edge | None:
         accumulator = AccumulateGrad(tensor)
         tensor._accumulator = weakref.ref(accumulator)
     return Edge(accumulator, 0)
+
+
+def move_retained(tensor: Tensor, edge: Edge) -> None:
+    """`retain_grad` goes with the tensor when a write in place gives it a new node."""
+    node = tensor._node
+    if tensor._retains_grad and node is not None and node.retained:
+        reference = node.retained.pop(tensor._index, None)
+        if reference is not None:
+            if edge.node.retained is None:
+                edge.node.retained = {}
+            edge.node.retained[edge.index] = reference
 
 
 # The walk

@@ -212,7 +212,7 @@ class Tensor(Attached):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if not self.is_leaf:
+        if self._has_history():
             if value:
                 return
             raise RuntimeError(
@@ -233,7 +233,7 @@ class Tensor(Attached):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` in place; returns the tensor."""
-        if not self.is_leaf and not requires_grad:
+        if self._has_history() and not requires_grad:
             self.requires_grad = False
         elif requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
             raise RuntimeError("only Tensors of floating point dtype can require gradients")

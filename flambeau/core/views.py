@@ -26,7 +26,7 @@ from .execute import Op
 from .layout import is_contiguous, is_dense, may_overlap, step_dtype, step_shape
 from .op import OpNode
 from .state import modes
-from .tape import Described, Edge, current_node, edge_of, named
+from .tape import Described, Edge, current_node, edge_of, move_retained, named
 from .tensor import Tensor, wrap
 
 VIEW = Op(view_kernels.replay, name="View")
@@ -48,7 +48,7 @@ def view(
     result = _unrecorded(x, steps, offsets)
     if modes.grad and not modes.inference:
         edge = edge_of(x)
-        if edge is not None:
+        if edge is not None or (x._base is not None and x.requires_grad):
             record_view(result, x, edge, label, steps, offsets)
     return result
 
@@ -68,8 +68,9 @@ def view_pieces(x: Tensor, label: str, axis: int, sizes: Sequence[int], keep: bo
             piece._creation, piece._made_at = "multi", x._storage.counted
         pieces.append(piece)
         start += size
-    edge = edge_of(x) if modes.grad else None
-    if edge is None or not pieces:
+    recording = modes.grad and not modes.inference and bool(pieces)
+    edge = edge_of(x) if recording else None
+    if not recording or not (edge or (x._base is not None and x.requires_grad)):
         return pieces
     static = (axis, tuple(sizes), keep)
     program = PIECES.programs[static]
@@ -141,7 +142,7 @@ def _shorten(result: Tensor, base: Tensor) -> None:
 def record_view(
     result: Tensor,
     x: Tensor,
-    edge: Edge,
+    edge: Edge | None,
     label: str,
     steps: tuple[tuple[Any, ...], ...],
     offsets: tuple[int, ...],
@@ -165,6 +166,7 @@ def record_view(
         (None,) * len(offsets),
     )
     node.described = (described,)
+    move_retained(result, Edge(node, 0))
     result._node = node
     result._index = 0
 
@@ -313,6 +315,7 @@ def rebase(x: Tensor, value: Tensor) -> None:
     edge = edge_of(value)
     if base is None:
         if edge is not None:
+            move_retained(x, edge)
             x._node, x._index = edge
             x._requires_grad = False
         x._writes += 1
@@ -358,6 +361,7 @@ def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) ->
         (None,) * len(offsets),
     )
     node.described = (whole, part)
+    move_retained(base, Edge(node, 0))
     base._node, base._index = node, 0
     base._requires_grad = False
 

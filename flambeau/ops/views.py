@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes, formats
 from ..core.execute import Op
-from ..core.layout import expanded_shape, inferred_shape, is_contiguous, reshaped_strides
+from ..core.layout import expanded_shape, inferred_shape, is_contiguous, is_dense, reshaped_strides
 from ..core.op import apply
+from ..core.state import modes
 from ..core.tape import edge_of
 from ..core.tensor import Tensor
 from ..core.views import check_writable, view, view_pieces
@@ -456,6 +458,11 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     sizes, strides = tuple(size), tuple(stride)
     if len(sizes) != len(strides):
         raise RuntimeError("mismatch in length of strides and shape")
+    if any(s < 0 for s in strides):
+        raise RuntimeError(
+            "as_strided: Negative strides are not supported at the moment, got strides: "
+            f"{list(strides)}"
+        )
     start = input._strides_offset()[1] if storage_offset is None else storage_offset
     storage = input._storage
     reach = start + sum((n - 1) * s for n, s in zip(sizes, strides, strict=True)) + 1
@@ -468,14 +475,17 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
             f"itemsize {itemsize} requiring a storage size of {reach * itemsize} are out of bounds "
             f"for storage of size {count * itemsize}"
         )
-    whole = input if not input._steps else _whole(input)
-    lead: tuple[Any, ...] = ()
-    memory_order = storage.strides
-    if memory_order is not None:
-        order = sorted(range(len(memory_order)), key=lambda i: -memory_order[i])
-        lead = (("permute", tuple(order)),)
+    whole = input if _fills_storage(input, count) else _whole(input)
+    memory_order = whole._strides_offset()[0]
+    order = tuple(sorted(range(len(memory_order)), key=lambda i: -memory_order[i]))
+    lead = (("permute", order),) if order != tuple(range(len(order))) else ()
     steps = (*lead, ("as_strided", sizes, strides))
     return view(whole, "AsStridedBackward0", steps, (start,))
+
+
+def _fills_storage(x: Tensor, count: int) -> bool:
+    """Whether `x` shows every element of its storage once, in whatever order of the axes."""
+    return not x._steps or (x.numel() == count and is_dense(x._dims(), x._strides_offset()[0]))
 
 
 def _whole(x: Tensor) -> Tensor:
@@ -558,7 +568,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """All slices along `dim`."""
     shape = input._dims()
     if not shape:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     at = dimension(dim, len(shape), scalar_ok=False)
     return tuple(view_pieces(input, "UnbindBackward0", at, (1,) * shape[at], False))
 
@@ -646,9 +656,19 @@ Tensor.imag = property(imag)  # type: ignore[attr-defined]
 # In place: the tensor itself becomes the view
 
 
+@contextlib.contextmanager
+def history_kept(x: Tensor) -> Iterator[None]:
+    """Record what is done to a tensor with a history even under `no_grad`: it changes its shape."""
+    previous = modes.grad
+    modes.grad = previous or x._node is not None
+    try:
+        yield
+    finally:
+        modes.grad = previous
+
+
 def become(x: Tensor, viewed: Tensor) -> Tensor:
     """Turn `x` into `viewed`, a view of it, as `transpose_` and its relatives do."""
-    check_writable(x)
     edge = edge_of(viewed)
     for field in ("_steps", "_offsets", "_view_shape", "_view_dtype", "_layout"):
         x.__dict__.pop(field, None)
@@ -662,13 +682,18 @@ def become(x: Tensor, viewed: Tensor) -> Tensor:
     if edge is not None:
         x._node, x._index = edge
         x._requires_grad = False
-    x._storage.count_write()
+    counted = x._own_version is None
+    if not counted:
+        x._own_version[0] += 1  # type: ignore[index]
+    x._storage.count_write(counted)
     return x
 
 
 def _in_place(name: str, function: Any) -> None:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return become(self, function(self, *args, **kwargs))
+        check_writable(self)
+        with history_kept(self):
+            return become(self, function(self, *args, **kwargs))
 
     method.__doc__ = f"`{name}` in place: the tensor itself becomes the view."
     declare(name=name + "_", function=name == "as_strided")(method)

@@ -49,6 +49,11 @@ class Machine:
     def __post_init__(self) -> None:
         self.names["t"] = self.library.module
         self.names["read"] = lambda tensor: self.reads.append(record(self.library, tensor))
+        self.names["read_values"] = self.read_values
+
+    def read_values(self, tensor: Any) -> None:
+        """Read a gradient: how it lies in memory is the engine's own affair."""
+        self.reads.append(None if tensor is None else self.library.array(tensor))
 
     def registers(self) -> dict[str, Any]:
         return {name: value for name, value in self.names.items() if re.fullmatch(r"r\d+", name)}
@@ -80,7 +85,7 @@ class Machine:
             line = f"({name}.sum() * {index + 1}).backward(retain_graph=True)"
             steps.append((line, self.execute(line)))
         for name in named:
-            line = f"read({name}.grad)"
+            line = f"read_values({name}.grad)"
             steps.append((line, (self.execute(line), list(self.reads))))
         return steps
 
@@ -211,7 +216,7 @@ class Gardener:
         count = torch.Size(shape).numel()
         grad = self.pick("", ".requires_grad_()", ".requires_grad_().mul(1.5)")
         values = f"t.linspace({start}, 1.7, {count}, dtype=t.float64)"
-        return f"{self.fresh()} = {values}.view{shape}{grad}".replace(",)", ")")
+        return f"{self.fresh()} = {values}.view{shape}.clone(){grad}".replace(",)", ")")
 
     def view(self) -> str:
         name, x = self.register()

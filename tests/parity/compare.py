@@ -159,7 +159,7 @@ def compare_plain(expected: Any, actual: Any, where: str, relative: float | None
         return [f"{where} is {type(actual).__name__} {actual!r:.80}, expected {expected!r:.80}"]
     if isinstance(expected, np.ndarray):
         same = expected.dtype == actual.dtype and expected.shape == actual.shape
-        same = same and np.array_equal(expected, actual, equal_nan=expected.dtype.kind in "fc")
+        same = same and compare_arrays(expected, actual, str(expected.dtype), relative) is None
     elif isinstance(expected, numbers.Complex) and not isinstance(expected, (bool, int)):
         same = np.isclose(actual, expected, rtol=relative or 1e-5, atol=1e-12, equal_nan=True)
     else:
