@@ -81,3 +81,27 @@ per_channel_affine = _define(qscheme, "per_channel_affine")
 per_tensor_symmetric = _define(qscheme, "per_tensor_symmetric")
 per_channel_symmetric = _define(qscheme, "per_channel_symmetric")
 per_channel_affine_float_qparams = _define(qscheme, "per_channel_affine_float_qparams")
+
+
+__all__ = [
+    "channels_last",
+    "channels_last_3d",
+    "contiguous_format",
+    "jagged",
+    "layout",
+    "legacy_contiguous_format",
+    "memory_format",
+    "per_channel_affine",
+    "per_channel_affine_float_qparams",
+    "per_channel_symmetric",
+    "per_tensor_affine",
+    "per_tensor_symmetric",
+    "preserve_format",
+    "qscheme",
+    "sparse_bsc",
+    "sparse_bsr",
+    "sparse_coo",
+    "sparse_csc",
+    "sparse_csr",
+    "strided",
+]
