@@ -44,8 +44,8 @@ def refuse(name: str, dtype: DType, refusals: Refusals) -> None:
         return
     error = refusals[kind]
     if error is UNSUPPORTED:
-        error = not_implemented_for(name, dtype)
-    raise error
+        raise not_implemented_for(name, dtype)
+    raise type(error)(*error.args)
 
 
 UNSUPPORTED = NotImplementedError()
