@@ -93,7 +93,11 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Any = None,
 ) -> Tensor:
-    """Normal values within [a, b], by the inverse of the distribution function."""
+    """Normal values within [a, b], by rejection.
+
+    Where at least 3 of 10 normal values fall between the limits, those that do not are drawn
+    anew; else values uniform in [a, b] are kept with the probability density / largest density.
+    """
 
     def distribution(x: float) -> float:
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
@@ -104,11 +108,35 @@ def trunc_normal_(
             "values may be incorrect.",
             stacklevel=2,
         )
-    low, high = distribution((a - mean) / std), distribution((b - mean) / std)
-    tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)  # type: ignore[attr-defined]
-    tensor.erfinv_()  # type: ignore[attr-defined]
-    tensor.mul_(std * math.sqrt(2.0)).add_(mean)  # type: ignore[attr-defined]
-    return tensor.clamp_(min=a, max=b)  # type: ignore[attr-defined]
+    if distribution((b - mean) / std) - distribution((a - mean) / std) < 0.3:
+        return tensor.copy_(_from_uniform(tensor, mean, std, a, b, generator))  # type: ignore[attr-defined]
+    tensor.normal_(mean, std, generator=generator)  # type: ignore[attr-defined]
+    while True:
+        values = tensor._host()
+        outside = (values < a) | (values > b)
+        if not outside.any():
+            return tensor
+        fresh = FUNCTIONS["empty_like"](tensor).normal_(mean, std, generator=generator)
+        chosen = np.where(outside, fresh._host(), values)
+        tensor.copy_(tensor_from_host(chosen))  # type: ignore[attr-defined]
+
+
+def _from_uniform(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
+) -> Tensor:
+    """Normal values within [a, b] by rejection from uniform ones."""
+    peak = (min(max(mean, a), b) - mean) / std
+    result = np.zeros(tensor._dims(), tensor._dtype_numpy())
+    missing = np.ones(tensor._dims(), bool)
+    while missing.any():
+        draw = FUNCTIONS["empty_like"](tensor)
+        values = draw.uniform_(a, b, generator=generator)._host()
+        chances = FUNCTIONS["empty_like"](tensor).uniform_(0, 1, generator=generator)._host()
+        distance = (values.astype(np.float64) - mean) / std
+        accepted = missing & (chances <= np.exp((peak * peak - distance * distance) / 2))
+        result[accepted] = values[accepted]
+        missing &= ~accepted
+    return tensor_from_host(result)
 
 
 @no_grad()

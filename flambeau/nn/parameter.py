@@ -59,7 +59,9 @@ class Parameter(Tensor):
         return result
 
     def __repr__(self, **options: Any) -> str:  # type: ignore[override]
-        return "Parameter containing:\n" + super().__repr__(**options)
+        plain = alias(self)
+        plain._requires_grad = self._requires_grad
+        return "Parameter containing:\n" + plain.__repr__(**options)
 
 
 class Buffer(Tensor):
@@ -74,9 +76,14 @@ class Buffer(Tensor):
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
         result = _as_class(cls, data)
-        result.requires_grad = data is not None and data.requires_grad
+        result._requires_grad = data is not None and data.requires_grad
         result.persistent = persistent
         return result
+
+    def __repr__(self, **options: Any) -> str:  # type: ignore[override]
+        plain = alias(self)
+        plain._requires_grad = self._requires_grad
+        return plain.__repr__(**options)
 
 
 def is_lazy(parameter: Any) -> bool:

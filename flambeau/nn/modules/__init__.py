@@ -105,7 +105,6 @@ from .module import (
     Module,
 )
 from .normalization import (
-    CrossMapLRN2d,
     GroupNorm,
     LayerNorm,
     LocalResponseNorm,
@@ -197,7 +196,6 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
-    "CrossMapLRN2d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

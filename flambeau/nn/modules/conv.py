@@ -218,8 +218,8 @@ class Conv2d(_Convolution):
 
     Example::
 
-        >>> nn.Conv2d(16, 33, (3, 5), stride=(2, 1), padding=(4, 2))(torch.ones(2, 16, 50, 100)).shape
-        torch.Size([2, 33, 28, 100])
+        >>> nn.Conv2d(3, 8, (3, 5), stride=(2, 1), padding=(4, 2))(torch.ones(2, 3, 50, 100)).shape
+        torch.Size([2, 8, 28, 100])
     """
 
     _axes = 2

@@ -8,6 +8,7 @@ from typing import Any
 from ...core.tensor import Tensor
 from .. import functional as F
 from ..functional.reduction import legacy_get_string
+from .distance import PairwiseDistance
 from .module import Module
 
 
@@ -455,7 +456,7 @@ class TripletMarginWithDistanceLoss(_Loss):
                 f"{margin} instead"
             )
         self.distance_function = (
-            F.pairwise_distance if distance_function is None else distance_function
+            PairwiseDistance() if distance_function is None else distance_function
         )
         self.margin = margin
         self.swap = swap
