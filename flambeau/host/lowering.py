@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import control, elementwise, structural
+from . import control, elementwise, selection, structural
 
-RULES: dict[str, Any] = {**elementwise.RULES, **structural.RULES}
+RULES: dict[str, Any] = {**elementwise.RULES, **structural.RULES, **selection.RULES}
 INLINED = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
