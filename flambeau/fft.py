@@ -2,7 +2,7 @@
 
 >>> import flambeau as torch
 >>> torch.fft.rfft(torch.ones(4)).real
-tensor([4., 0., 0., 0.])
+tensor([4., 0., 0.])
 """
 
 from .ops.namespaces import FFT

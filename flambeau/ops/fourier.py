@@ -131,6 +131,8 @@ def _define(base: str) -> None:
     def one(input: Tensor, n: Any = None, dim: int = -1, norm: str | None = None) -> Tensor:
         if not hasattr(dim, "__index__"):
             raise argument(f"fft_{base}", "dim", 3, "int", dim)
+        if n is not None and n < 1:
+            raise RuntimeError(f"Invalid number of data points ({n}) specified")
         return _transform(base, base, input, None if n is None else (n,), (dim,), norm)
 
     def two(input: Tensor, s: Any = None, dim: Any = (-2, -1), norm: str | None = None) -> Tensor:

@@ -278,7 +278,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False) -
     results = apply(LU_FACTOR_EX, (A,))
     column_major(results[0])
     if check_errors:
-        check_info("torch.linalg.lu_factor_ex", results[2], _zero_pivot)
+        check_info("torch.linalg.lu_factor_ex", results[2], _zero_pivot, RuntimeError)
     return named_result("linalg_lu_factor_ex", ("LU", "pivots", "info"))(results)
 
 
@@ -295,7 +295,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True) -> Any:
     """`lu_factor_ex` that raises where U is singular."""
     _check_lu(A, pivot)
     packed, pivots, info = apply(LU_FACTOR_EX, (A,))
-    check_info("torch.linalg.lu_factor", info, _zero_pivot)
+    check_info("torch.linalg.lu_factor", info, _zero_pivot, RuntimeError)
     return named_result("linalg_lu_factor", ("LU", "pivots"))((column_major(packed), pivots))
 
 

@@ -66,8 +66,13 @@ def value_of(x: Tensor) -> np.ndarray | None:
     return x._host()
 
 
-def check_info(function: str, info: Tensor, message: Callable[[int], str]) -> None:
-    """Raise LinAlgError where a factorisation failed; `message` gets the number that says where.
+def check_info(
+    function: str,
+    info: Tensor,
+    message: Callable[[int], str],
+    error: type[RuntimeError] = LinAlgError,
+) -> None:
+    """Raise `error` where a factorisation failed; `message` gets the number that says where.
 
     Inside a compiled function nothing is raised: the result then holds infinities or NaNs.
     """
@@ -79,7 +84,7 @@ def check_info(function: str, info: Tensor, message: Callable[[int], str]) -> No
     first = int(np.flatnonzero(flat)[0])
     if codes.ndim:
         place = f"(Batch element {first}): "
-    raise LinAlgError(f"{function}: {place}{message(int(flat[first]))}")
+    raise error(f"{function}: {place}{message(int(flat[first]))}")
 
 
 def singular_inverse(code: int) -> str:
