@@ -12,7 +12,16 @@ from ...core.modes import no_grad
 from ...core.tensor import Tensor
 from ..parameter import Buffer, Parameter
 from . import hooks as global_hooks
-from .hooks import BackwardWatch
+from .hooks import (
+    BackwardWatch,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 from .state import Stateful, _IncompatibleKeys
 
 # Each module's own tables, in the order in which they are made.
@@ -718,4 +727,14 @@ def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     return {"device": device, "dtype": dtype, "memory_format": memory_format}
 
 
-__all__ = ["Module", "_IncompatibleKeys"]
+__all__ = [
+    "Module",
+    "_IncompatibleKeys",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
