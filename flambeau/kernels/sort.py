@@ -70,7 +70,7 @@ def topk(x, *, k, dim, largest):
     """(values, indices): the `k` largest or smallest values along `dim`, in order."""
     if x.ndim == 0:
         return x, lax.full((), 0, INDEX)
-    if x.dtype == np.float32 and 0 < k <= x.shape[dim] // 4:
+    if compute_dtype(x.dtype) == np.float32 and 0 < k <= x.shape[dim] // 4:
         indices = _few_largest(x, k, dim, largest)
     else:
         ordered = argsort(x, dim=dim, descending=largest)
@@ -83,7 +83,8 @@ def topk_vjp(cts, inputs, outputs, needs, *, k, dim, largest):
 
 
 def _few_largest(x, k, dim, largest):
-    key = lax.select(lax.ne(x, x), lax.full_like(x, np.nan), x)
+    key = cast(x, np.dtype(np.float32))
+    key = lax.select(lax.ne(key, key), lax.full_like(key, np.nan), key)
     key = key if largest else lax.neg(key)
     order = [axis for axis in range(x.ndim) if axis != dim] + [dim]
     indices = lax.top_k(lax.transpose(jax.lax.stop_gradient(key), order), k)[1]

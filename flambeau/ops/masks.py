@@ -47,6 +47,12 @@ def mask_places(mask: Tensor) -> tuple[Tensor, ...]:
     return tuple([tensor_from_host(np.ascontiguousarray(p), mask.device) for p in places])
 
 
+_PLACES_TYPE = (
+    "{name}: Expected out tensor to have scalar type {expected_type} but got scalar type"
+    "{given_type}"
+)
+
+
 @declare(out=False)
 def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None) -> Any:
     """The indices of the elements that are not zero: one row each, or a tuple with one tensor for
@@ -62,7 +68,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
         return mask_places(input)
     if out is not None:
         before = out._dims()
-        store_out(out, nonzero, "nonzero", (input,), {})
+        store_out(out, nonzero, "nonzero", (input,), {}, _PLACES_TYPE)
         if out._dims() != before and out.numel():
             set_memory_order(out, (1, 0))
         return out

@@ -541,7 +541,11 @@ def diagonal_scatter(
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
 ) -> Tensor:
-    """`input` with `src` in place of the same `as_strided` of its elements in a row."""
+    """`input` with `src` in place of the same `as_strided` of its elements in a row.
+
+    The gradient of `input` is zero at the places that were replaced (PyTorch 2.13 has it the other
+    way round).
+    """
     sizes, strides = integers("as_strided", size), integers("as_strided", stride)
     whole = input.contiguous()  # type: ignore[attr-defined]
     start = 0 if storage_offset is None else int(storage_offset)

@@ -97,7 +97,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 # --- order statistics -----------------------------------------------------------------------------
 
 
-@declare(out=True)
+@declare(out="output values must be of same type as input")
 @numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """(values, indices): the `k`-th smallest value along `dim`, counted from 1."""
@@ -141,7 +141,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     return _median(NANMEDIAN, NANMEDIAN_ALL, "nanmedian", input, dim, keepdim)
 
 
-@declare(out=True)
+@declare(out="expected scalar type '{expected_type}' but got '{given_type}' for values output")
 @numpy_names
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """(values, indices): the most frequent value along `dim`, the smallest of several."""

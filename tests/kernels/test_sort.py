@@ -56,6 +56,9 @@ def test_sort_bfloat16():
     values, indices = sort.sort(x, dim=1, descending=True)
     expected = torch.from_numpy(TIES).sort(dim=1, descending=True, stable=True)
     assert values.dtype == ml_dtypes.bfloat16
+    largest, places = sort.topk(np.tile(x, (1, 2, 1)), k=2, dim=1, largest=True)
+    assert largest.dtype == ml_dtypes.bfloat16
+    np.testing.assert_array_equal(places[:, 0], expected[1][:, 0])
     np.testing.assert_array_equal(np.asarray(values).astype(np.float32), expected[0])
     np.testing.assert_array_equal(indices, expected[1])
 
