@@ -30,7 +30,12 @@ def expand(x, shape):
     if np.shape(x) == tuple(shape):
         return x
     offset = len(shape) - np.ndim(x)
-    return lax.broadcast_in_dim(x, shape, tuple(range(offset, len(shape))))
+    axes = tuple(range(offset, len(shape)))
+    if x.dtype not in NARROW:
+        return lax.broadcast_in_dim(x, shape, axes)
+    # By way of float32, so that the derivative, a sum, is accumulated in it.
+    wide = lax.convert_element_type(x, np.dtype(np.float32))
+    return lax.convert_element_type(lax.broadcast_in_dim(wide, shape, axes), x.dtype)
 
 
 def compute_dtype(dtype) -> np.dtype:
@@ -58,5 +63,7 @@ def unbroadcast(gradient, shape):
     axes = tuple(range(offset)) + tuple(
         offset + i for i, n in enumerate(shape) if n == 1 and gradient.shape[offset + i] != 1
     )
-    summed = lax.reduce_sum(gradient, axes) if axes else gradient
-    return lax.reshape(summed, tuple(shape))
+    if axes:
+        wide = cast(gradient, compute_dtype(gradient.dtype))
+        gradient = cast(lax.reduce_sum(wide, axes), gradient.dtype)
+    return lax.reshape(gradient, tuple(shape))
