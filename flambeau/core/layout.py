@@ -143,18 +143,16 @@ def reshaped_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape | 
     """
     if 0 in shape:
         return strides if tuple(shape) == tuple(new_shape) else row_major(new_shape)
-    runs: list[list[int]] = []  # [number of elements, stride of the innermost], outermost first
-    for size, stride in zip(shape, strides, strict=True):
-        if size == 1:
-            continue
-        if runs and runs[-1][1] == size * stride:
-            runs[-1] = [runs[-1][0] * size, stride]
+    runs: list[list[int]] = []  # [number of elements, stride of the innermost], innermost first
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if runs and (size == 1 or stride == runs[-1][0] * runs[-1][1]):
+            runs[-1][0] *= size
         else:
             runs.append([size, stride])
     result: list[int] = [0] * len(new_shape)
     axis = len(new_shape) - 1
     outer = 1
-    for count, stride in reversed(runs or [[1, 1]]):
+    for count, stride in runs or [[1, 1]]:
         left, step = count, stride
         while axis >= 0 and (left > 1 or new_shape[axis] == 1):
             size = new_shape[axis]
@@ -188,10 +186,10 @@ def expanded_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape:
 
 def is_contiguous(shape: Shape, strides: Shape) -> bool:
     """Whether the elements lie in row-major order without gaps."""
+    if 0 in shape:
+        return True
     expected = 1
     for size, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if size == 0:
-            return True
         if size != 1:
             if stride != expected:
                 return False
@@ -241,7 +239,7 @@ def propagated_strides(operands: list[tuple[Shape, Shape]], shape: Shape) -> Sha
         and tuple(first_shape) == tuple(shape)
         and is_dense(shape, first)
     ):
-        return None if is_contiguous(shape, first) and first == row_major(shape) else first
+        return None if is_contiguous(shape, first) else first
     if all(s == shape and is_contiguous(s, t) for s, t in operands):
         return None
     ndim = len(shape)

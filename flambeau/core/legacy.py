@@ -50,11 +50,11 @@ def legacy_tensor(cls: type, *args: Any, device: Any = None, **kwargs: Any) -> T
     """`Tensor(2, 3)` (uninitialised), `Tensor([[1, 2]])`, `Tensor()`: of the default dtype."""
     if kwargs:
         raise TypeError(f"new() received an invalid combination of arguments: {list(kwargs)}")
-    made = _constructed(dtypes.get_default_dtype(), args, device)
+    made = legacy_constructed(dtypes.get_default_dtype(), args, device)
     return made if cls is Tensor else alias(made, cls)
 
 
-def _constructed(dtype: dtypes.dtype, args: tuple[Any, ...], device: Any) -> Tensor:
+def legacy_constructed(dtype: dtypes.dtype, args: tuple[Any, ...], device: Any) -> Tensor:
     """A tensor from sizes, values, or another tensor, as the old constructors take them."""
     first = args[0] if len(args) == 1 else None
     if isinstance(first, Tensor):
@@ -84,7 +84,7 @@ class _TypedMeta(type):
 
 def _typed(name: str, dtype: dtypes.dtype) -> type:
     def construct(cls: type, *args: Any, device: Any = None) -> Tensor:
-        return _constructed(dtype, args, device)
+        return legacy_constructed(dtype, args, device)
 
     return _TypedMeta(name, (), {"__new__": construct, "dtype": dtype, "__module__": "torch"})
 
@@ -100,4 +100,4 @@ IntTensor = _typed("IntTensor", dtypes.int32)
 LongTensor = _typed("LongTensor", dtypes.int64)
 BoolTensor = _typed("BoolTensor", dtypes.bool)
 
-__all__ = ["legacy_tensor", "native_name", "scalar_type_name", "type_name"]
+__all__ = ["legacy_constructed", "legacy_tensor", "native_name", "scalar_type_name", "type_name"]

@@ -201,11 +201,10 @@ def current_node(tensor: Tensor) -> Node | None:
     if base._writes != tensor._base_writes:
         from .views import record_view, steps_from_base
 
-        tensor._base_writes = base._writes
-        if base.requires_grad:
-            edge: Any = edge_of(base)
+        if base.requires_grad or tensor._node is not None:
+            tensor._base_writes = base._writes
             steps, offsets = steps_from_base(tensor, base)
-            record_view(tensor, base, edge, "AsStridedBackward0", steps, offsets)
+            record_view(tensor, base, edge_of(base), "AsStridedBackward0", steps, offsets)
     return tensor._node
 
 

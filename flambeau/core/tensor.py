@@ -396,6 +396,9 @@ class Tensor(Attached):
         """How often the storage was written to."""
         if self._inference:
             raise RuntimeError("Inference tensors do not track version counter.")
+        return self._count()
+
+    def _count(self) -> int:
         return self._storage.counted if self._own_version is None else self._own_version[0]
 
     def _is_view(self) -> bool:

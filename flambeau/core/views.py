@@ -65,7 +65,7 @@ def view_pieces(x: Tensor, label: str, axis: int, sizes: Sequence[int], keep: bo
         step = ("slice", axis, size, 1) if keep else ("select", axis)
         piece = _unrecorded(x, (step,), (start,))
         if modes.grad:
-            piece._creation, piece._made_at = "multi", x._storage.counted
+            piece._creation, piece._made_at = "multi", x._count()
         pieces.append(piece)
         start += size
     recording = modes.grad and not modes.inference and bool(pieces)
@@ -115,7 +115,7 @@ def _unrecorded(x: Tensor, steps: tuple[tuple[Any, ...], ...], offsets: tuple[in
     elif x._creation is not None:
         result._creation = x._creation
     if result._creation is not None:
-        result._made_at = storage.counted
+        result._made_at = result._count()
     if len(result._steps) > LONG_CHAIN:
         _shorten(result, base)
     return result
@@ -174,12 +174,15 @@ def record_view(
 # Writing in place
 
 
-def check_writable(x: Tensor, others: Sequence[Any] = (), shared: bool = False) -> None:
+def check_writable(
+    x: Tensor, others: Sequence[Any] = (), shared: bool = False, spread: bool = False
+) -> None:
     """Raise where PyTorch refuses a write in place, before anything is computed.
 
     Args:
         others: what else the op reads.
         shared: several elements of `x` may lie in one place of memory (an expanded tensor).
+        spread: the others are expanded to the shape of `x` first, as `copy_` does.
     """
     if x._inference and not modes.inference:
         raise RuntimeError(
@@ -195,11 +198,13 @@ def check_writable(x: Tensor, others: Sequence[Any] = (), shared: bool = False) 
         raise RuntimeError(OVERLAPPING_WRITE)
     storage = x._storage
     for other in others:
-        if isinstance(other, Tensor) and other._storage is storage and other is not x:
+        if other is x or not isinstance(other, Tensor) or other._storage is not storage:
+            continue
+        if not spread or other.numel() == x.numel():
             check_overlap(x, other)
 
 
-def check_overlap(written: Tensor, read: Tensor) -> None:
+def check_overlap(written: Tensor, read: Tensor, same_allowed: bool = True) -> None:
     """Raise where two views of one storage share some of their elements, but are not the same."""
     strides, start = written._strides_offset()
     other_strides, other_start = read._strides_offset()
@@ -208,7 +213,7 @@ def check_overlap(written: Tensor, read: Tensor) -> None:
         return
     end, other_end = start + written.numel(), other_start + read.numel()
     if (start, end) == (other_start, other_end):
-        partial = strides != other_strides
+        partial = strides != other_strides or not same_allowed
     else:
         partial = start < other_end and other_start < end
     if partial:
@@ -227,7 +232,7 @@ def _check_tape(x: Tensor, requires_grad: bool) -> None:
 
 def refuse_stale(x: Tensor, base: Tensor) -> None:
     """Raise where a view that was made in a special way is used after its memory was written."""
-    if x._made_at != x._storage.counted and (x._node is not None or base.requires_grad):
+    if x._made_at != x._count() and (x._node is not None or base.requires_grad):
         how = "and its base or another view of its base has been modified inplace"
         raise RuntimeError(_refusal(x, x._node, how))
 
@@ -292,6 +297,8 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
         node.rebind(value._storage, storage)
     if modes.grad:
         rebase(x, value)
+    else:
+        (x if x._base is None else x._base)._writes += 1
     return x
 
 

@@ -60,7 +60,7 @@ def _as_value(target: Tensor, value: Any) -> Tensor:
 
 def _write(target: Tensor, value: Any) -> None:
     if isinstance(value, Tensor):
-        check_writable(target, (value,))
+        check_writable(target, (value,), spread=True)
         shape = value._dims()
         extra = len(shape) - len(target._dims())
         if extra > 0 and all(n == 1 for n in shape[:extra]):
@@ -68,7 +68,7 @@ def _write(target: Tensor, value: Any) -> None:
         _check_broadcast(target, value)
         overwrite(target, fitted_value(target, value))
         return
-    check_writable(target, shared=True)
+    check_writable(target)
     if isinstance(value, (bool, int, float, complex)):
         overwrite(target, filled_like(target, value))
         return

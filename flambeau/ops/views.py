@@ -480,7 +480,10 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     order = tuple(sorted(range(len(memory_order)), key=lambda i: -memory_order[i]))
     lead = (("permute", order),) if order != tuple(range(len(order))) else ()
     steps = (*lead, ("as_strided", sizes, strides))
-    return view(whole, "AsStridedBackward0", steps, (start,))
+    result = view(whole, "AsStridedBackward0", steps, (start,))
+    if input._creation is not None:
+        result._creation, result._made_at = input._creation, input._count()
+    return result
 
 
 def _fills_storage(x: Tensor, count: int) -> bool:
@@ -493,7 +496,12 @@ def _whole(x: Tensor) -> Tensor:
     base = x._base
     if base is not None and not base._steps:
         return base
-    raise NotImplementedError("flambeau.as_strided of a detached part of a storage")
+    if x.requires_grad:
+        raise NotImplementedError("flambeau.as_strided of a leaf that is a part of its storage")
+    result = object.__new__(Tensor)
+    result._storage = x._storage
+    result._own_version = x._own_version
+    return result
 
 
 def split_pieces(

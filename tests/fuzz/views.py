@@ -95,7 +95,7 @@ def tensor_facts(tensor: Any, named: dict[str, Any]) -> tuple:
     base = tensor._base
     return (
         tuple(tensor.shape),
-        tuple(tensor.stride()),
+        tuple(s for n, s in zip(tensor.shape, tensor.stride(), strict=True) if n != 1),
         tensor.storage_offset(),
         tensor.is_contiguous(),
         tensor.requires_grad,
@@ -129,7 +129,7 @@ def disagreement(lines: list[str], library: Library, texts: bool = False) -> str
     """The first way in which `library` departs from the oracle on this program."""
     expected, actual = play(lines, ORACLE, texts), play(lines, library, texts)
     for (line, wanted), (_, got) in zip(expected, actual, strict=False):
-        found = compare(wanted, got, "", 1e-9, True)
+        found = compare(wanted, got, "", 1e-9, False)
         if found:
             return f"{line}: {found[0]}"
     return None
@@ -164,6 +164,14 @@ def reduce(lines: list[str], library: Library, texts: bool = False) -> list[str]
 # --- Growing programs ---
 
 
+def dense(x: torch.Tensor) -> bool:
+    """Whether the elements of `x` fill a block of memory, each at a place of its own."""
+    sizes = sorted((s, n) for n, s in zip(x.shape, x.stride(), strict=True) if n != 1)
+    return all(
+        s == (1 if i == 0 else sizes[i - 1][0] * sizes[i - 1][1]) for i, (s, _) in enumerate(sizes)
+    )
+
+
 class Gardener:
     """Grows one program; knows the oracle's registers while it does."""
 
@@ -180,6 +188,16 @@ class Gardener:
         """A random register; recent ones, which are often views, come more often."""
         named = list(self.machine.registers().items())
         return self.random.choice(named + named[-3:])
+
+    def operand(self, x: torch.Tensor) -> tuple[str, torch.Tensor]:
+        """A register to read while `x` is written: where the result would depend on the order in
+        which the elements are visited, a copy of it."""
+        name, y = self.register()
+        shared = x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
+        layouts = [(v.shape, v.stride(), v.storage_offset()) for v in (x, y)]
+        if shared and layouts[0] != layouts[1] and not (dense(x) and dense(y)):
+            return f"{name}.clone()", y
+        return name, y
 
     def fresh(self) -> str:
         return f"r{len(self.machine.registers())}"
@@ -208,7 +226,9 @@ class Gardener:
         others = (self.flag, self.reading, self.backward)
         kinds = changers * 2 + others + (() if crowded else makers * 2)
         line = self.random.choice(kinds)()
-        return f"with t.no_grad(): {line}" if self.random.random() < 0.12 else line
+        # Under no_grad, PyTorch lets `t_()` break the graph of a tensor that has one.
+        quiet = self.random.random() < 0.12 and not re.search(r"(t|squeeze)_\(", line)
+        return f"with t.no_grad(): {line}" if quiet else line
 
     def creation(self) -> str:
         shape = self.pick(*SHAPES)
@@ -233,7 +253,9 @@ class Gardener:
             calls += [f"transpose(0, {d})", "t()", "permute(*range({}.dim())[::-1])"]
             calls += ["view(tuple({}.shape) + (1,))", f"flatten({d})", "movedim(0, -1)"]
         if n >= 2:
-            calls += ["diagonal()", "view(3, -1)", "reshape(2, -1)", "mT", "as_strided((2,), (1,))"]
+            calls += ["diagonal()", "view(3, -1)", "reshape(2, -1)", "mT"]
+            if x.untyped_storage().nbytes() == x.numel() * x.element_size():
+                calls.append("as_strided((2,), (1,))")
         if self.random.random() < 0.3:
             item = self.pick("0", "1:", "::2", "..., 0", "..., None", ":, 1:", "None", "-1", "...")
             return f"{self.fresh()} = {name}[{item}]"
@@ -252,9 +274,17 @@ class Gardener:
         forms += [f"{name}.sin()", f"{name}.tanh()", f"{name}.sum()", f"{name}.relu()"]
         forms += [f"t.where({name} > 0.4, {name}, {other})", f"{name}.sigmoid()", f"-{name}"]
         if x.dim():
-            forms += [f"{name}.sum(0)", f"{name}[[0, -1]]", f"{name}.sum(-1, keepdim=True)"]
+            forms += [
+                f"{name}.sum(0)",
+                f"{name}[[0, -1]].contiguous()",
+                f"{name}.sum(-1, keepdim=True)",
+            ]
             forms += [f"t.cat([{name}, {other}])", f"t.stack([{name}, {other}])"]
-            forms += [f"{name}[{name} > 0.4]", f"{name}.flip(0)", f"{name}.softmax(-1)"]
+            forms += [
+                f"{name}[{name} > 0.4]",
+                f"{name}.flip(0).contiguous()",
+                f"{name}.softmax(-1)",
+            ]
         return f"{self.fresh()} = {self.random.choice(forms)}"
 
     def scalar_write(self) -> str:
@@ -274,27 +304,43 @@ class Gardener:
         return f"{name}.{self.random.choice(calls)}"
 
     def tensor_write(self) -> str:
-        (name, x), (other, y), (third, _) = self.register(), self.register(), self.register()
+        name, x = self.register()
+        (other, y), (third, _) = self.operand(x), self.operand(x)
         calls = [f"add_({other})", f"mul_({other})", f"copy_({other})", f"sub_({other}, alpha=2)"]
         calls += [f"addcmul_({other}, {third})", f"lerp_({other}, 0.25)", f"copy_({other}.sum())"]
         calls += [f"add_({other}.sum())", f"mul_({other}.detach())"]
-        if x.shape == y.shape:  # an `out` of another size would be resized, memory and all
+        if (
+            x.shape == y.shape and "clone" not in other
+        ):  # an `out` of another size would be resized, memory and all
             calls.append(f"mul_(2), t.mul({other}, 2.0, out={name})")
         return f"{name}.{self.random.choice(calls)}"
 
     def assignment(self) -> str:
-        (name, x), (other, _) = self.register(), self.register()
+        name, x = self.register()
+        other, _ = self.operand(x)
         value = self.pick(*CONSTANTS, other, f"{other}.sum()")
-        items = ["0", "1:", "...", ":, 0", "..., -1", "::2", "[0, 1]", f"{name} > 0.4", "[1], [0]"]
-        index = "t.tensor([0, 1, 0])"
+        items = [
+            "0",
+            "1:",
+            "...",
+            ":, 0",
+            "..., -1",
+            "::2",
+            "[0, -1]",
+            f"{name} > 0.4",
+            "[-1], [0]",
+        ]
+        # A bad index makes PyTorch raise half-way through the write.
+        index = "t.tensor([0, 1, 0])" if x.dim() and x.shape[0] > 1 else "t.tensor([0, 0])"
         calls = [
             f"index_put_(({index},), t.tensor(0.75, dtype=t.float64), accumulate=True)",
             f"index_fill_(0, t.tensor([0]), {self.pick(*CONSTANTS)})",
-            f"index_add_(0, {index}, {other}[[0, 1, 0]])",
+            f"index_add_(0, {index}, {other}[{index}])",
         ]
         if x.dim() == 1:
             calls.append(f"scatter_(0, {index}, {self.pick(*CONSTANTS)})")
-        if self.random.random() < 0.3:
+        overlapping = any(s == 0 and n > 1 for n, s in zip(x.shape, x.stride(), strict=True))
+        if self.random.random() < 0.3 and not overlapping:
             return f"{name}.{self.random.choice(calls)}"
         item = self.random.choice(items)
         change = self.pick("=", "=", "=", "+=", "*=")
