@@ -52,6 +52,10 @@ g%2
 g%f
 2%g
 t.fmod(g,2)
+2 - g, 2 / g, g - 2, g / 2, 1 / i, 2.5 / i, 3 - i, t.rsub(g, 2), t.rsub(g, f), t.rsub(g, 2, alpha=3)
+1 / b, 2j / g, t.tensor(2.0) / g, 3 - h, 3 / h
+1 - b
+t.rsub(b, b)
 t.fmod(g,f)
 t.fmod(i,0)
 t.fmod(i,z)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
-from .. import formats
 from ..core.tensor import Tensor, alias, wrap
 from ..core.views import check_writable, overwrite, view
-from ..kernels.views import row_major
 from .arguments import check_tensor
 from .registry import declare
-from .views import sizes_of
 
 
 @declare(method=False)
@@ -100,12 +94,6 @@ def is_inference(input: Tensor) -> bool:
     return input.is_inference()
 
 
-@declare(method=False)
-def is_storage(obj: Any, /) -> bool:
-    """Whether `obj` is a storage: tensors' storages are not handed out."""
-    return False
-
-
 @declare(function=False)
 def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
     """Replace every element by `callable(element)`, in Python and on the CPU."""
@@ -139,6 +127,23 @@ def _in_python(
     return overwrite(x, wrap(array, x.device))
 
 
+def _contains(self: Tensor, element: Any) -> bool:
+    if not isinstance(element, (Tensor, bool, int, float, complex, np.generic)):
+        raise RuntimeError(
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+            f"{type(element)}."
+        )
+    return bool((self == element).any())  # type: ignore[attr-defined]
+
+
+def _delete(self: Tensor, index: Any) -> None:
+    raise TypeError("Tensor does not support deleting items")
+
+
+Tensor.__contains__ = _contains  # type: ignore[attr-defined]
+Tensor.__delitem__ = _delete  # type: ignore[attr-defined]
+
+
 def _volatile(self: Tensor) -> bool:
     """Removed: always False."""
     warnings.warn(
@@ -149,88 +154,3 @@ def _volatile(self: Tensor) -> bool:
 
 Tensor.volatile = property(_volatile)  # type: ignore[attr-defined]
 Tensor.name = property(lambda self: None, doc="A leaf's name: None.")  # type: ignore[attr-defined]
-
-
-# Resizing
-
-
-@declare(function=False)
-def resize_(self: Tensor, *sizes: Any, memory_format: Any = formats.contiguous_format) -> Tensor:
-    """Give the tensor another shape in place, in row-major order over its own storage.
-
-    Elements that the storage has no room for are added, with unspecified values. A storage that
-    other tensors see cannot grow.
-
-    >>> import flambeau as torch
-    >>> torch.arange(6).resize_(2, 2)
-    tensor([[0, 1],
-            [2, 3]])
-    """
-    if self.requires_grad:
-        raise RuntimeError("cannot resize variables that require grad")
-    if memory_format is not formats.contiguous_format:
-        raise NotImplementedError(f"flambeau.Tensor.resize_(memory_format={memory_format})")
-    shape = sizes_of(sizes)
-    if shape == self._dims():
-        return self
-    if any(size < 0 for size in shape):
-        raise RuntimeError("numel: integer multiplication overflow")
-    offset = self._strides_offset()[1]
-    elements = offset + math.prod(shape)
-    storage = self._storage
-    if elements > math.prod(storage.array.shape):
-        # This function and the tensor are the only ones who know the storage.
-        if sys.getrefcount(storage) > 3 or self._base is not None:
-            raise NotImplementedError("flambeau.Tensor.resize_ of a storage that others see")
-        _grow(self, elements)
-    _see(self, shape, offset)
-    return self
-
-
-def _grow(x: Tensor, elements: int) -> None:
-    """Make room for so many elements; the first ones are kept."""
-    storage = x._storage
-    if storage.device.type == "meta":
-        storage.write(jax.ShapeDtypeStruct((elements,), storage.array.dtype))
-    else:
-        old = np.asarray(storage.array).reshape(-1)
-        flat = np.zeros(elements, old.dtype)
-        flat[: old.size] = old
-        storage.write(flat)
-    storage.strides = None
-
-
-def _see(x: Tensor, shape: tuple[int, ...], offset: int) -> None:
-    """Let `x` read `shape` from its storage in row-major order, beginning at `offset`."""
-    whole = wrap(x._storage.array, x.device)
-    whole._storage = x._storage
-    x.data = whole.as_strided(shape, row_major(shape), offset).detach()  # type: ignore[attr-defined]
-
-
-@declare()
-def resize_as_(
-    self: Tensor, other: Tensor, *, memory_format: Any = formats.contiguous_format
-) -> Tensor:
-    """Give the tensor the shape of `other` in place."""
-    return resize_(self, other._dims(), memory_format=memory_format)
-
-
-@declare(function=False)
-def set_(self: Tensor, source: Any = None) -> Tensor:
-    """Let the tensor see the storage of `source`, in the same way; without it, nothing."""
-    if source is None:
-        source = wrap(np.zeros(0, self._dtype_numpy()), self.device)
-    if not isinstance(source, Tensor):
-        raise NotImplementedError("flambeau.Tensor.set_ from a bare storage")
-    if source.dtype is not self.dtype:
-        raise RuntimeError(
-            f"Could not set tensor of type {_c_type(source)} to a tensor of type {_c_type(self)}"
-        )
-    self.data = source.detach()
-    return self
-
-
-def _c_type(x: Tensor) -> str:
-    names = {"float32": "float", "float64": "double", "int64": "long int", "int32": "int"}
-    found = str(x.dtype).removeprefix("torch.")
-    return names.get(found, found)

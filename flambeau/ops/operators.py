@@ -33,6 +33,19 @@ def _reflected(name: str) -> Callable[..., Any]:
     return operator
 
 
+def _number_minus(self: Tensor, other: Any) -> Any:
+    if not isinstance(other, OPERANDS):
+        return NotImplemented
+    return FUNCTIONS["rsub"](self, other)
+
+
+def _number_over(self: Tensor, other: Any) -> Any:
+    # PyTorch multiplies by the reciprocal, which differs from a division in the last digit.
+    if not isinstance(other, OPERANDS):
+        return NotImplemented
+    return FUNCTIONS["reciprocal"](self) * other
+
+
 def _in_place(name: str) -> Callable[..., Any]:
     def operator(self: Tensor, other: Any) -> Any:
         if not isinstance(other, OPERANDS):
@@ -78,6 +91,8 @@ def attach() -> None:
         setattr(Tensor, f"__r{operator}__", _reflected(name))
         if name != "matmul" and hasattr(Tensor, name + "_"):
             setattr(Tensor, f"__i{operator}__", _in_place(name + "_"))
+    Tensor.__rsub__ = _number_minus  # type: ignore[attr-defined]
+    Tensor.__rtruediv__ = _number_over  # type: ignore[attr-defined]
     for name in COMPARISON:
         if name in FUNCTIONS:
             setattr(Tensor, f"__{name}__", _forward(name))

@@ -197,7 +197,7 @@ SUB_SCALED = Op(kernels.sub_scaled, name="Sub", pointwise=True)
 DIV = Op(kernels.binary(lax.div, "div"), pointwise=True)
 
 
-def _scaled(op: Op, name: str, input: Any, other: Any, alpha: Any) -> Tensor:
+def _scaled(op: Op, input: Any, other: Any, alpha: Any, label: str | None = None) -> Tensor:
     a, b, result = promoted(input, other)
     if result is dtypes.bool and type(alpha) is not bool:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
@@ -205,7 +205,7 @@ def _scaled(op: Op, name: str, input: Any, other: Any, alpha: Any) -> Tensor:
         raise RuntimeError(
             "For integral input tensors, argument alpha must not be a floating point number."
         )
-    return apply(op, (a, b, alpha), (result.numpy,))
+    return apply(op, (a, b, alpha), (result.numpy,), label)
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
@@ -213,7 +213,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     if out is not None:
         return store_out(out, add, "add", (input, other), {"alpha": alpha})
     if alpha != 1:
-        return _scaled(ADD_SCALED, "add", input, other, alpha)
+        return _scaled(ADD_SCALED, input, other, alpha)
     return binary_call(ADD, "add", input, other)
 
 
@@ -224,7 +224,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     if _is_bool(input) or _is_bool(other):
         _refuse_bool_subtraction(input, other)
     if alpha != 1:
-        return _scaled(SUB_SCALED, "sub", input, other, alpha)
+        return _scaled(SUB_SCALED, input, other, alpha)
     return binary_call(SUB, "sub", input, other)
 
 
@@ -248,7 +248,13 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input"""
     if not isinstance(input, Tensor):
         raise invalid_arguments("rsub", input, other)
-    return sub(other, input, alpha=alpha)
+    if _is_bool(input) or _is_bool(other):
+        _refuse_bool_subtraction(other, input)
+    label = "RsubBackward0" if isinstance(other, Tensor) else "RsubBackward1"
+    if alpha != 1:
+        return _scaled(SUB_SCALED, other, input, alpha, label)
+    a, b, result = promoted(other, input)
+    return apply(SUB, (a, b), (result.numpy,), label)
 
 
 declare(inplace=True, out=True)(add)

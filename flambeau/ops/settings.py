@@ -9,6 +9,7 @@ from typing import Any
 from .. import dtypes
 from ..config import config
 from ..core.legacy import type_name
+from ..core.state import modes
 from ..core.tensor import Tensor
 from ..dtypes import RESULT
 from .arguments import invalid_arguments
@@ -70,6 +71,28 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
             f"invalid value of debug_mode, expected 0, 1, or 2, but got {debug_mode}"
         )
     use_deterministic_algorithms(debug_mode > 0, warn_only=debug_mode == 1)
+
+
+# Anomalies
+
+
+@declare(method=False)
+def is_anomaly_enabled() -> bool:
+    """Whether backward passes look for the origin of errors and NaN."""
+    return modes.anomaly
+
+
+@declare(method=False)
+def is_anomaly_check_nan_enabled() -> bool:
+    """Whether backward passes that look for anomalies stop at NaN."""
+    return modes.anomaly_check_nan
+
+
+@declare(method=False)
+def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+    """Let backward passes look for the origin of errors and, with `check_nan`, of NaN."""
+    modes.anomaly = mode
+    modes.anomaly_check_nan = check_nan
 
 
 # Precision and threads
