@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ... import dtypes
-from ...core.hooks import RemovableHandle
 from ...core.modes import no_grad
 from ...core.tensor import Tensor
 from ..parameter import Buffer, Parameter
 from . import hooks as global_hooks
+from .calling import Hooked
 from .hooks import (
-    BackwardWatch,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -44,14 +43,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
 )
 
 
-def _missing_forward(self: Module, *input: Any) -> None:
-    """The computation of the module; every subclass defines it."""
-    raise NotImplementedError(
-        f'Module [{type(self).__name__}] is missing the required "forward" function'
-    )
-
-
-class Module(Stateful):
+class Module(Hooked, Stateful):
     """The base of all neural-network modules.
 
     Assign parameters, buffers and modules to attributes in `__init__` (after
@@ -72,7 +64,6 @@ class Module(Stateful):
     dump_patches: bool = False
     training: bool
     call_super_init: bool = False
-    forward: Callable[..., Any] = _missing_forward
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init and (args or kwargs):
@@ -506,153 +497,6 @@ class Module(Stateful):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile `forward`."""
         raise NotImplementedError("flambeau.nn.Module.compile")
-
-    # Hooks
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args)` before `forward`; what it returns replaces the arguments."""
-        handle = RemovableHandle(
-            self._forward_pre_hooks, extra_dict=self._forward_pre_hooks_with_kwargs
-        )
-        self._forward_pre_hooks[handle.id] = hook
-        if with_kwargs:
-            self._forward_pre_hooks_with_kwargs[handle.id] = True
-        if prepend:
-            self._forward_pre_hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def register_forward_hook(
-        self,
-        hook: Callable[..., Any],
-        *,
-        prepend: bool = False,
-        with_kwargs: bool = False,
-        always_call: bool = False,
-    ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after `forward`; it may replace the output."""
-        handle = RemovableHandle(
-            self._forward_hooks,
-            extra_dict=[self._forward_hooks_with_kwargs, self._forward_hooks_always_called],
-        )
-        self._forward_hooks[handle.id] = hook
-        if with_kwargs:
-            self._forward_hooks_with_kwargs[handle.id] = True
-        if always_call:
-            self._forward_hooks_always_called[handle.id] = True
-        if prepend:
-            self._forward_hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def register_full_backward_pre_hook(
-        self, hook: Callable[..., Any], prepend: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, grad_output)` when gradients arrive; it may replace them."""
-        handle = RemovableHandle.add(self._backward_pre_hooks, hook)
-        if prepend:
-            self._backward_pre_hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def register_full_backward_hook(
-        self, hook: Callable[..., Any], prepend: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, grad_input, grad_output)`; it may replace the input's gradients."""
-        self._is_full_backward_hook = True
-        handle = RemovableHandle.add(self._backward_hooks, hook)
-        if prepend:
-            self._backward_hooks.move_to_end(handle.id, last=False)
-        return handle
-
-    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """The early form of `register_full_backward_hook`."""
-        return self.register_full_backward_hook(hook)
-
-    # Running
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        tables = self.__dict__
-        if not (
-            tables["_forward_hooks"]
-            or tables["_forward_pre_hooks"]
-            or tables["_backward_hooks"]
-            or tables["_backward_pre_hooks"]
-            or global_hooks.FORWARD
-            or global_hooks.FORWARD_PRE
-            or global_hooks.BACKWARD
-            or global_hooks.BACKWARD_PRE
-        ):
-            return self.forward(*args, **kwargs)
-        return self._call_with_hooks(args, kwargs)
-
-    _call_impl = __call__
-
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        called: set[int] = set()
-        try:
-            return self._run_hooks_and_forward(args, kwargs, called)
-        except Exception:
-            for key, hook, with_kwargs, always in self._all_forward_hooks():
-                if always and key not in called:
-                    extra = (kwargs,) if with_kwargs else ()
-                    hook(self, args, *extra, None)
-            raise
-
-    def _run_hooks_and_forward(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], called: set[int]
-    ) -> Any:
-        for key, hook in [*global_hooks.FORWARD_PRE.items(), *self._forward_pre_hooks.items()]:
-            args, kwargs = self._run_pre_hook(key, hook, args, kwargs)
-        backward = [*global_hooks.BACKWARD.values(), *self._backward_hooks.values()]
-        before = [*global_hooks.BACKWARD_PRE.values(), *self._backward_pre_hooks.values()]
-        watch = BackwardWatch(self, before, backward) if backward or before else None
-        if watch is not None:
-            args = watch.enter(args)
-        output = self.forward(*args, **kwargs)
-        for key, hook, with_kwargs, _ in self._all_forward_hooks():
-            called.add(key)
-            replacement = hook(self, args, *((kwargs,) if with_kwargs else ()), output)
-            output = output if replacement is None else replacement
-        return output if watch is None else watch.exit(output)
-
-    def _all_forward_hooks(self) -> list[tuple[int, Any, bool, bool]]:
-        found = [
-            (
-                key,
-                hook,
-                key in global_hooks.FORWARD_WITH_KWARGS,
-                key in global_hooks.FORWARD_ALWAYS,
-            )
-            for key, hook in global_hooks.FORWARD.items()
-        ]
-        found += [
-            (
-                key,
-                hook,
-                key in self._forward_hooks_with_kwargs,
-                key in self._forward_hooks_always_called,
-            )
-            for key, hook in self._forward_hooks.items()
-        ]
-        return found
-
-    def _run_pre_hook(
-        self, key: int, hook: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if key in self._forward_pre_hooks_with_kwargs:
-            replacement = hook(self, args, kwargs)
-            if replacement is None:
-                return args, kwargs
-            if isinstance(replacement, tuple) and len(replacement) == 2:
-                return replacement
-            raise RuntimeError(
-                "forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got "
-                f"{replacement}."
-            )
-        replacement = hook(self, args)
-        if replacement is None:
-            return args, kwargs
-        return (replacement if isinstance(replacement, tuple) else (replacement,)), kwargs
 
     # Printing and copying
 
