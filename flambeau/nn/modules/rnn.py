@@ -139,7 +139,10 @@ class RNNBase(Module):
     def _shapes(self, width: int) -> dict[str, tuple[int, ...]]:
         """The parameters of a layer in one direction, which takes `width` features."""
         rows, state = _GATES[self.mode] * self.hidden_size, self.proj_size or self.hidden_size
-        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, state)}
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, width),
+            "weight_hh": (rows, state),
+        }
         if self.bias:
             shapes.update(bias_ih=(rows,), bias_hh=(rows,))
         if self.proj_size:
@@ -156,8 +159,8 @@ class RNNBase(Module):
         return [getattr(self, name, None) for name in self._flat_weights_names]
 
     def __setstate__(self, state: Any) -> None:
-        state = {k: v for k, v in state.items() if k not in ("_flat_weights", "_flat_weights_names")}
-        super().__setstate__(state)
+        computed = ("_flat_weights", "_flat_weights_names")
+        super().__setstate__({k: v for k, v in state.items() if k not in computed})
         self.__dict__.setdefault("proj_size", 0)
 
     @property
@@ -470,7 +473,9 @@ class RNNCellBase(Module):
         """All parameters uniform in +-1 / sqrt(hidden_size)."""
         _uniform(self, self.hidden_size)
 
-    def _step(self, function: Callable[..., Any], input: Tensor, states: list[Tensor] | None) -> Any:
+    def _step(
+        self, function: Callable[..., Any], input: Tensor, states: list[Tensor] | None
+    ) -> Any:
         """Run one step, with a batch of one where the input has no batch."""
         batched = input.dim() == 2
         x = input if batched else input.unsqueeze(0)  # type: ignore[attr-defined]

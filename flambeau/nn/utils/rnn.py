@@ -76,7 +76,7 @@ class PackedSequence(PackedSequence_):
         return type(self)(data, self.batch_sizes, *found)
 
     def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
-        """With `data` on another device or of another type, as `Tensor.to`; the indices move too."""
+        """With `data` on another device or of another type; the indices move along."""
         data = self.data.to(*args, **kwargs)  # type: ignore[attr-defined]
         return self._with(data, lambda index: index.to(data.device))  # type: ignore[attr-defined]
 
