@@ -46,7 +46,7 @@ class Derivative:
         op: Op,
         program: Program,
         static: tuple[Any, ...],
-        needs: tuple[bool | None, ...],
+        needs: tuple[Any, ...],
         inputs: Sequence[Any],
         outputs: Sequence[Any],
         visible: int,

@@ -57,7 +57,7 @@ def _transformed_axes(x: Tensor, s: Any, dim: Any) -> tuple[tuple[int, ...], lis
             raise RuntimeError("FFT dims must be unique")
         if s is not None and len(s) != len(axes):
             raise RuntimeError("When given, dim and shape arguments must have the same length")
-    lengths = [None] * len(axes) if s is None else [None if n == -1 else n for n in s]
+    lengths: list[Any] = [None] * len(axes) if s is None else [None if n == -1 else n for n in s]
     return axes, lengths
 
 

@@ -205,7 +205,7 @@ def store_out(
         values = tuple(result) if several else (result,)
         for target, value in zip(targets, values, strict=True):
             if rule is not True and rule is not AS_OUT and value.dtype is not target.dtype:
-                raise RuntimeError(_mismatch(rule, name, value.dtype, target.dtype))
+                raise RuntimeError(_mismatch(str(rule), name, value.dtype, target.dtype))
             check_castable(value.dtype, target.dtype)
             if target._dims() == value._dims():
                 check_writable(target)

@@ -336,7 +336,8 @@ def _check_window(name: str, length: int, dtype: dtypes.dtype) -> None:
         raise not_implemented_for("arange_cpu", dtype)
     if not dtype.is_floating_point:
         spelled = {"int64": "long int", "int16": "short int", "uint8": "unsigned char"}
-        kind = spelled.get(dtype.numpy.name, str(dtype).removeprefix("torch.").rstrip("0123456789"))
+        plain = str(dtype).removeprefix("torch.")
+        kind = spelled.get(plain, plain.rstrip("0123456789"))
         raise RuntimeError(
             f"{name} expects floating point dtypes, got: TensorOptions(dtype={kind}, device=cpu, "
             "layout=Strided (default), requires_grad=false (default), pinned_memory=false, "

@@ -251,19 +251,22 @@ def gaussian_nll_loss(
     if not isinstance(var, Tensor):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        var = var * FUNCTIONS["ones_like"](input)
+        variance = FUNCTIONS["ones_like"](input) * var
     elif (values := ops.checks.values(var)) is not None and (values < 0).any():
         raise ValueError("var has negative entry/entries")
-    if var.size() != input.size():
-        if input.size()[:-1] == var.size():
-            var = var.unsqueeze(-1)  # type: ignore[attr-defined]
-        elif not (input.size()[:-1] == var.size()[:-1] and var.size(-1) == 1):
-            one = all(m == n or n == 1 for m, n in zip(input.size(), var.size(), strict=False))
-            if input.ndim != var.ndim or not one:
+    else:
+        variance = var
+    given = variance.size()
+    if given != input.size():
+        if input.size()[:-1] == given:
+            variance = variance.unsqueeze(-1)
+        elif not (input.size()[:-1] == given[:-1] and given[-1] == 1):
+            one = all(m == n or n == 1 for m, n in zip(input.size(), given, strict=False))
+            if input.ndim != variance.ndim or not one:
                 raise ValueError("var is of incorrect size")
     kind = reduction_name(reduction)
     static = (bool(full), float(eps))
-    return ops.run(ops.GAUSSIAN_NLL_LOSS, (input, target, var), kind, *static)
+    return ops.run(ops.GAUSSIAN_NLL_LOSS, (input, target, variance), kind, *static)
 
 
 def soft_margin_loss(
@@ -364,7 +367,7 @@ def multi_margin_loss(
             f"samples (batch size). Expected target size [{rows}], but got "
             f"{list(target._dims())}. Input has shape {list(input._dims())}."
         )
-    classes = input._dims()[-1]
+    classes = input._dims()[-1] if input.ndim else 1
     values = ops.checks.values(target)
     if values is not None and ((values < 0) | (values >= classes)).any():
         raise RuntimeError("target out of range")
