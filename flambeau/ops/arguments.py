@@ -11,6 +11,7 @@ import jax.core
 import numpy as np
 
 from .. import dtypes
+from ..core.layout import propagated_strides
 from ..core.legacy import scalar_type_name
 from ..core.tensor import Tensor
 from ..errors import dimension
@@ -131,6 +132,14 @@ def set_memory_order(x: Tensor, order: Sequence[int]) -> None:
     for axis, step in zip(order, row_major([shape[i] for i in order]), strict=True):
         strides[axis] = step
     x._storage.strides = tuple(strides)
+
+
+def follow_layout(result: Tensor, x: Tensor) -> Tensor:
+    """Give a fresh tensor the order of axes in memory that `x`, of the same rank, has."""
+    if not x._is_plain() and result.dim():
+        shape = result._dims()
+        result._storage.strides = propagated_strides([(shape, x._strides_offset()[0])], shape)
+    return result
 
 
 def move_axis_in_memory(x: Tensor, axis: int, place: int) -> None:

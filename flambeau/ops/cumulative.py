@@ -10,7 +10,7 @@ from ..core.tensor import Tensor
 from ..core.views import before_write, check_writable
 from ..errors import dimension
 from ..kernels import cumulative as kernels
-from .arguments import c_name, integer, not_implemented_for, numpy_names
+from .arguments import c_name, follow_layout, integer, not_implemented_for, numpy_names
 from .reduction import axis_of, numpy_dtype
 from .registry import AS_OUT, FUNCTIONS, declare, store
 from .return_types import named_result
@@ -130,7 +130,7 @@ def diff(
         return input.clone()  # type: ignore[attr-defined]
     parts = [p for p in (prepend, input, append) if p is not None]
     joined = FUNCTIONS["cat"](parts, axis) if len(parts) > 1 else input
-    return apply(DIFF, (joined,), (int(n), axis))
+    return follow_layout(apply(DIFF, (joined,), (int(n), axis)), joined)
 
 
 def _check_extra(shape: tuple[int, ...], extra: tuple[int, ...], axis: int) -> None:

@@ -12,16 +12,17 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from .. import dtypes
+from ..core.layout import propagated_strides
 from ..core.legacy import scalar_type_name
 from ..core.op import Op, apply
 from ..core.tensor import Tensor
-from ..core.views import before_write, check_writable, overwrite
+from ..core.views import before_write, check_overlap, check_writable, overwrite
 from ..errors import dimension
 from ..kernels import indexing as kernels
-from .arguments import check_tensor, integer, known, numpy_names
+from .arguments import check_tensor, follow_layout, integer, known, numpy_names
 from .masks import MASKED_FILL, mask_places, picked_by_mask
 from .registry import SAME_TYPE, cast, declare
-from .views import reshape_to
+from .views import reshape_to, stride_of
 
 # Note [Index checks]
 # In eager mode on the CPU the value of an index is at hand and checked before the call. Inside a
@@ -68,12 +69,38 @@ def index(x: Tensor, by_axis: Sequence[Tensor | None]) -> Tensor:
 
     A mask of k axes stands at the first of them, followed by k - 1 times None.
     """
-    if len(by_axis) and _is_mask(by_axis[-1]) and all(t is None for t in by_axis[:-1]):
-        picked = picked_by_mask(x, _checked_mask(x, by_axis[-1], len(by_axis) - 1), by_axis)
+    last = by_axis[-1]
+    if last is not None and _is_mask(last) and all(t is None for t in by_axis[:-1]):
+        axis = len(by_axis) - 1
+        picked = picked_by_mask(x, _checked_mask(x, last, axis), by_axis)
         if picked is not None:
+            _set_layout(picked, x, tuple(range(axis, axis + max(last.dim(), 1))), [(1,)])
             return picked
     dims, arrays = _selectors(x, by_axis)
-    return apply(INDEX, (x, *arrays), (dims,))
+    picked = apply(INDEX, (x, *arrays), (dims,))
+    _set_layout(picked, x, dims, [stride_of(a) for a in arrays])
+    return picked
+
+
+def _set_layout(
+    picked: Tensor, x: Tensor, dims: tuple[int, ...], strides: Sequence[tuple[int, ...]]
+) -> None:
+    """Order the axes of a result in memory as those of `x` that it keeps are ordered.
+
+    Args:
+        dims: the axes that were indexed, by arrays of these `strides`.
+    """
+    if x._is_plain() or not picked.numel():
+        return
+    shape = picked._dims()
+    rank = max(len(s) for s in strides)
+    first = dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0
+    kept = [step for axis, step in enumerate(stride_of(x)) if axis not in dims]
+    operands = [(shape, (*kept[:first], *[0] * rank, *kept[first:]))]
+    after = (0,) * (len(kept) - first)
+    for own in strides:
+        operands.append((shape, (*(0,) * (first + rank - len(own)), *own, *after)))
+    picked._storage.strides = propagated_strides(operands, shape)
 
 
 def index_put_(
@@ -81,6 +108,8 @@ def index_put_(
 ) -> Tensor:
     """Write `values`, broadcast, into `x` at the places that `index(x, by_axis)` reads."""
     check_writable(x, (values,))
+    if values._storage is x._storage:
+        check_overlap(x, values, same_allowed=False)
     return overwrite(x, _index_put(before_write(x), by_axis, values, accumulate))
 
 
@@ -378,7 +407,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     size = _size(input, axis)
     check_range(index, size, IndexError, _out_of_bounds(axis, size), -size)
     wrapped = index % size if size else index  # type: ignore[operator]
-    return apply(INDEX_FILL, (input, wrapped, value), (axis,), label)
+    filled = apply(INDEX_FILL, (input, wrapped, value), (axis,), label)
+    return follow_layout(filled, input)
 
 
 @declare(inplace=True, out=SAME_TYPE)

@@ -17,12 +17,12 @@ from ..errors import dimension
 from ..kernels import shape as kernels
 from .arguments import (
     axes_of,
+    follow_layout,
     integer,
     integers,
     invalid_arguments,
     not_implemented_for,
     numpy_names,
-    set_memory_order,
 )
 from .masks import MASKED_FILL, host_values
 from .registry import SAME_TYPE, cast, declare
@@ -157,7 +157,7 @@ def _repeated_places(repeats: Tensor, output_size: int | None) -> Tensor:
 
 def _flip(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     axes = axes_of("flip", dims, x.dim()) if dims else ()
-    return apply(FLIP, (x,), (axes,))
+    return follow_layout(apply(FLIP, (x,), (axes,)), x)
 
 
 @declare(method=False)
@@ -232,10 +232,10 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
         )
     plane = (dimension(axes[0], ndim), dimension(axes[1], ndim))
     turned = apply(ROT90, (input,), (int(k) % 4, plane))
-    if k % 2:  # a transposed view, in PyTorch
-        order = list(range(ndim))
-        order[plane[0]], order[plane[1]] = order[plane[1]], order[plane[0]]
-        set_memory_order(turned, order)
+    if k % 2:  # a transposed view of the flipped tensor, in PyTorch
+        strides = list(follow_layout(input.new_empty(input._dims()), input).stride())
+        strides[plane[0]], strides[plane[1]] = strides[plane[1]], strides[plane[0]]
+        turned._storage.strides = tuple(strides)
     return turned
 
 

@@ -13,6 +13,7 @@ from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels import sort as kernels
 from .arguments import (
+    follow_layout,
     integer,
     known,
     move_axis_in_memory,
@@ -53,6 +54,8 @@ def sort(
         raise RuntimeError(" Sort does not support complex dtypes on CPU")
     label = "SortBackward0" if stable is None else "SortBackward1"
     found = apply(SORT, (input,), (axis, bool(descending)), label)
+    for part in found:
+        follow_layout(part, input)
     return named_result("sort", _PAIR)(found)
 
 
