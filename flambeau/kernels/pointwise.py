@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from jax import lax
 
-from .common import broadcast, cast, compute_dtype, unbroadcast
+from .common import broadcast, cast, unbroadcast
 
 
 def operands(x, y, dtype):
@@ -25,33 +25,6 @@ def binary(function, name):
 
     kernel.__name__ = name
     return kernel
-
-
-def unary(function, name):
-    """A kernel of one operand, converted to `dtype` first unless that is None."""
-
-    def kernel(x, *, dtype):
-        return function(x if dtype is None else lax.convert_element_type(x, dtype))
-
-    kernel.__name__ = name
-    return kernel
-
-
-def from_output(derivative):
-    """A `vjp` that multiplies by a function of the output."""
-
-    def vjp(cts, inputs, outputs, needs, *, dtype):
-        (x,) = inputs
-        out = outputs[0]
-        slope = derivative(out)
-        if slope.dtype.kind == "c":
-            slope = lax.conj(slope)
-        gradient = lax.mul(cts[0], slope)
-        if gradient.dtype.kind == "c" and x.dtype.kind != "c":
-            gradient = lax.real(gradient)
-        return (cast(gradient, x.dtype),)
-
-    return vjp
 
 
 def add_scaled(x, y, alpha, *, dtype):
@@ -74,31 +47,6 @@ def multiply(x, y):
 def plus(x, y):
     """x + y; for bools, or."""
     return lax.bitwise_or(x, y) if x.dtype == np.bool_ else lax.add(x, y)
-
-
-def ones_like(x):
-    """1 in the shape and type of x."""
-    return lax.full_like(x, 1)
-
-
-def sigmoid(x):
-    """1 / (1 + exp(-x)), rounded once."""
-    return cast(lax.logistic(cast(x, compute_dtype(x.dtype))), x.dtype)
-
-
-def sigmoid_slope(out):
-    """s' = s (1 - s)"""
-    return lax.mul(out, lax.sub(ones_like(out), out))
-
-
-def tanh_slope(out):
-    """tanh' = 1 - tanh^2"""
-    return lax.sub(ones_like(out), lax.mul(out, out))
-
-
-def sqrt_slope(out):
-    """sqrt' = 1 / (2 sqrt)"""
-    return lax.div(ones_like(out), lax.mul(lax.full_like(out, 2), out))
 
 
 def multiply_vjp(cts, inputs, outputs, needs, *, dtype):

@@ -184,6 +184,20 @@ def _log_sum_vjp(ct, a, b, power):
     )
 
 
+@widened
+def sigmoid(x):
+    """1 / (1 + e^-x)."""
+    return lax.logistic(x)
+
+
+@widened_vjp
+def sigmoid_vjp(cts, inputs, outputs, needs):
+    """dx = g * conj((1 - y) * y)."""
+    y = outputs[0]
+    slope = lax.mul(lax.sub(lax.full_like(y, 1), y), y)
+    return (lax.mul(cts[0], conjugate(slope)),)
+
+
 # Roots
 
 
@@ -268,6 +282,20 @@ def sinh(x):
 def cosh(x):
     """The hyperbolic cosine."""
     return lax.cosh(x)
+
+
+@widened
+def tanh(x):
+    """The hyperbolic tangent."""
+    return lax.tanh(x)
+
+
+@widened_vjp
+def tanh_vjp(cts, inputs, outputs, needs):
+    """dx = g * conj(1 - y^2)."""
+    y = outputs[0]
+    slope = lax.sub(lax.full_like(y, 1), lax.mul(y, y))
+    return (lax.mul(cts[0], conjugate(slope)),)
 
 
 @widened

@@ -110,17 +110,19 @@ def unary(
     """
     op = make_op(kernel, label, differentiable)
     named = kernel_name or f"{name}_cpu"
-    refused = refusals or {}
+    ready: dict[np.dtype, tuple[np.dtype | None]] = {}  # float types seen: what to pass as static
 
     def call(input: Tensor) -> Tensor:
         if not isinstance(input, Tensor):
             check_tensor(name, input)
-        dtype = input.dtype
-        if refused:
-            refuse(named, dtype, refused)
+        static = ready.get(input._view_dtype or input._storage.array.dtype)
+        return apply(op, (input,), prepared(input.dtype) if static is None else static)
+
+    def prepared(dtype: DType) -> tuple[np.dtype | None]:
+        refuse(named, dtype, refusals or {})
         if result == "float" and not (dtype.is_floating_point or dtype.is_complex):
-            return apply(op, (input,), (dtypes.get_default_dtype().numpy,))
-        return apply(op, (input,), (complex_type(dtype),))
+            return (dtypes.get_default_dtype().numpy,)
+        return ready.setdefault(dtype.numpy, (complex_type(dtype),))
 
     def with_out(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         if out is None:

@@ -1,4 +1,4 @@
-"""Elementwise functions: arithmetic, comparison, exponentials. One row per function."""
+"""Arithmetic and comparison. One row per function."""
 
 from __future__ import annotations
 
@@ -79,72 +79,6 @@ def binary_call(op: Op, name: str, a: Any, b: Any) -> Tensor:
             f"must be Tensor, not {error}"
         ) from None
     return apply(op, (a, b), (result.numpy,))
-
-
-def define_unary(
-    name: str,
-    function: Callable[..., Any],
-    doc: str,
-    *,
-    floating: bool = True,
-    vjp: Callable[..., Any] | None = None,
-    aliases: tuple[str, ...] = (),
-    method: bool = True,
-    inplace: bool = True,
-    label: str | None = None,
-    differentiable: bool = True,
-    refuse: tuple[str, ...] = (),
-) -> Callable[..., Tensor]:
-    """Declare `name(input, *, out=None)`, the method, `name_` and the aliases.
-
-    Args:
-        function: array -> array, in lax.
-        floating: integers and bools become the default dtype first.
-        vjp: the derivative where JAX's will not do (see `Op`).
-        refuse: categories without the function ("bool", "complex", "integer"), which raise.
-    """
-    op = Op(
-        kernels.unary(function, name),
-        name=label,
-        vjp=vjp,
-        pointwise=True,
-        differentiable=differentiable,
-    )
-
-    def call(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        if out is not None:
-            return store_out(out, call, name, (input,), {})
-        if not isinstance(input, Tensor):
-            raise TypeError(
-                f"{name}(): argument 'input' (position 1) must be Tensor, not "
-                f"{type(input).__name__}"
-            )
-        found = input._view_dtype or input._storage.array.dtype
-        if found.kind in "fcV":
-            if refuse and found.kind == "c" and "complex" in refuse:
-                _refuse(name, input)
-            return apply(op, (input,), (None,))
-        if refuse and ((found == _BOOL and "bool" in refuse) or "integer" in refuse):
-            _refuse(name, input)
-        return apply(op, (input,), (dtypes.get_default_dtype().numpy if floating else None,))
-
-    call.__name__ = call.__qualname__ = name
-    call.__doc__ = doc
-    declare(
-        name=name,
-        method=method,
-        inplace=inplace,
-        inplace_function=inplace,
-        out=True,
-        aliases=aliases,
-    )(call)
-    return call
-
-
-def _refuse(name: str, x: Tensor) -> None:
-    from ..core.legacy import scalar_type_name
-
-    raise RuntimeError(f"\"{name}_cpu\" not implemented for '{scalar_type_name(x.dtype)}'")
 
 
 def define_binary(
@@ -317,22 +251,3 @@ for _name, (_function, _doc, _aliases) in COMPARISONS.items():
         differentiable=False,
         left_number=False,
     )
-
-# Exponentials and the like
-
-exp = define_unary("exp", lax.exp, "e to the power of input", vjp=kernels.from_output(lambda y: y))
-log = define_unary("log", lax.log, "The natural logarithm")
-sqrt = define_unary(
-    "sqrt", lax.sqrt, "The square root", vjp=kernels.from_output(kernels.sqrt_slope)
-)
-sigmoid = define_unary(
-    "sigmoid",
-    kernels.sigmoid,
-    "1 / (1 + exp(-input))",
-    vjp=kernels.from_output(kernels.sigmoid_slope),
-)
-tanh = define_unary(
-    "tanh", lax.tanh, "The hyperbolic tangent", vjp=kernels.from_output(kernels.tanh_slope)
-)
-sin = define_unary("sin", lax.sin, "The sine")
-cos = define_unary("cos", lax.cos, "The cosine")

@@ -7,6 +7,13 @@ from .elementwise import binary, unary, unsupported
 
 # name: (formula, other names)
 FLOATING = {
+    "exp": ("e to the power of input", ()),
+    "log": ("The natural logarithm", ()),
+    "sqrt": ("The square root", ()),
+    "sigmoid": ("1 / (1 + exp(-input))", ()),
+    "sin": ("The sine", ()),
+    "cos": ("The cosine", ()),
+    "tanh": ("The hyperbolic tangent", ()),
     "exp2": ("2 to the power of input", ()),
     "expm1": ("exp(input) - 1, exact for small input", ()),
     "log2": ("The logarithm to base 2", ()),
