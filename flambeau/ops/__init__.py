@@ -50,6 +50,7 @@ from . import (  # noqa: I001
     recurrent,
     losses,
     special,
+    bessel,
     fourier,
     spectral,
     histogram,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from .. import dtypes
@@ -103,7 +104,9 @@ def einsum(*args: Any) -> Tensor:
         equation, operands = args[0], args[1:]
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
             operands = tuple(operands[0])
-    inputs, output = _parse(equation, operands)
+    for i, x in enumerate(operands):
+        check_tensor("einsum", x, "operands", i + 2)
+    inputs, output = _parse(equation, tuple([len(x._dims()) for x in operands]))
     _check_sizes(inputs, operands)
     for x in operands[1:]:
         if x.dtype is not operands[0].dtype:
@@ -168,23 +171,23 @@ def _equation_of_lists(args: tuple[Any, ...]) -> tuple[str, tuple[Tensor, ...]]:
     return equation, operands
 
 
-def _parse(equation: str, operands: tuple[Any, ...]) -> tuple[Any, Any]:
+@functools.lru_cache(maxsize=1024)
+def _parse(equation: str, ranks: tuple[int, ...]) -> tuple[Any, Any]:
     """The labels of each operand's axes and of the result's; an ellipsis becomes the labels
     -1, -2, ... from the right."""
     left, arrow, right = equation.partition("->")
     terms = left.split(",")
-    if len(terms) > len(operands):
+    if len(terms) > len(ranks):
         raise RuntimeError("einsum(): fewer operands were provided than specified in the equation")
-    if len(terms) < len(operands):
+    if len(terms) < len(ranks):
         raise ValueError(
             f"Number of einsum subscripts, {len(terms)}, must be equal to the number of operands, "
-            f"{len(operands)}."
+            f"{len(ranks)}."
         )
     inputs, start = [], 0
-    for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
-        check_tensor("einsum", x, "operands", i + 2)
+    for i, (term, rank) in enumerate(zip(terms, ranks, strict=True)):
         labels = _labels(term, start, f"for operand {i}")
-        inputs.append(_with_ellipsis(labels, len(x._dims()), i))
+        inputs.append(_with_ellipsis(labels, rank, i))
         start += len(term) + 1
     covered = max([0, *(-k for labels in inputs for k in labels if isinstance(k, int))])
     dots = tuple(range(-covered, 0))
