@@ -9,6 +9,24 @@ class LinAlgError(RuntimeError):
     """A linear-algebra routine failed, for example on a singular matrix."""
 
 
+class OutOfMemoryError(RuntimeError):
+    """A device has no memory left."""
+
+
+class AcceleratorError(RuntimeError):
+    """An accelerator reported an error."""
+
+
+class NotBuilt(NotImplementedError, AttributeError):
+    """A name of PyTorch's that is not built here: `hasattr` says so, and using it raises."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not built")
+
+
+OutOfMemoryError.__module__ = AcceleratorError.__module__ = "torch"
+
+
 def broadcast_shapes(a: Sequence[int], b: Sequence[int]) -> tuple[int, ...]:
     """The common shape of two operands; RuntimeError where there is none."""
     if tuple(a) == tuple(b):
@@ -64,6 +82,12 @@ OVERLAPPING_WRITE = (
 PARTIAL_OVERLAP = (
     "unsupported operation: some elements of the input tensor and the written-to tensor refer to a "
     "single memory location. Please clone() the tensor before performing the operation."
+)
+REFERENCE_CYCLE = (
+    "Using backward() with create_graph=True will create a reference cycle between the parameter "
+    "and its gradient which can cause a memory leak. We recommend using autograd.grad when "
+    "creating the graph to avoid this. If you have to use this function, make sure to reset the "
+    ".grad fields of your parameters to None after use to break the cycle and avoid the leak."
 )
 NO_GRAD_ROOT = "element {} of tensors does not require grad and does not have a grad_fn"
 INFERENCE_SAVED = (

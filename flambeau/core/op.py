@@ -146,6 +146,8 @@ class OpNode(Node):
                     values[i] = _Packed(pack(wrap(values[i], device)), unpack)
 
     def release(self) -> None:
+        if not any(self.derivative.needs):
+            return
         if any(watch is not None for watch in self.watched) or self.label in SAVES_NUMBERS:
             self.freed = True
             self.values = []

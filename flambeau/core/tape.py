@@ -17,6 +17,7 @@ import functools
 import heapq
 import itertools
 import traceback
+import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ import numpy as np
 from jax import lax
 
 from ..dtypes import BY_NUMPY
-from ..errors import FREED_GRAPH, NO_GRAD_ROOT
+from ..errors import FREED_GRAPH, NO_GRAD_ROOT, REFERENCE_CYCLE
 from ..size import Size
 from .execute import Program
 from .state import modes
@@ -474,8 +475,6 @@ def _has_nan(gradient: Any) -> bool:
 
 
 def _report_origin(node: Node) -> None:
-    import warnings
-
     if node.origin is None:
         text = (
             f"Error detected in {node.label}. No forward pass information available. Enable detect "
@@ -587,8 +586,6 @@ def backward(
         inputs: accumulate into these tensors alone.
     """
     if grad_variables is not None:
-        import warnings
-
         warnings.warn(
             "`grad_variables` is deprecated. Use `grad_tensors` instead.",
             FutureWarning,
@@ -602,6 +599,8 @@ def backward(
         grad_tensors = grad_variables
     outputs = _sequence_of(tensors)
     keep = create_graph if retain_graph is None else retain_graph
+    if create_graph:
+        warnings.warn(REFERENCE_CYCLE, UserWarning, stacklevel=3)
     captures: dict[Edge, list[int]] | None = None
     targets: list[Tensor] = []
     if inputs is not None:
@@ -647,8 +646,6 @@ def grad(
         materialize_grads: give zeros for such inputs.
     """
     if not only_inputs:
-        import warnings
-
         warnings.warn(
             "only_inputs argument is deprecated and is ignored now (defaults to True). To "
             "accumulate gradient for other parts of the graph, please use torch.autograd.backward.",

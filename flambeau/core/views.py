@@ -101,15 +101,17 @@ def _unrecorded(x: Tensor, steps: tuple[tuple[Any, ...], ...], offsets: tuple[in
         result._view_dtype = dtype
     result._steps = x._steps + steps
     result._offsets = x._offsets + offsets
+    if x._inference:
+        result._inference = True
+    if x._own_version is not None:
+        result._own_version = x._own_version
+    if dtype is not old and not (dtype.kind in "fcV" and old.kind in "fcV"):
+        return result  # gradients do not see it as a view
     base = x if x._base is None else x._base
     result._base = base
     result._base_steps = x._base_steps + steps
     result._base_offsets = x._base_offsets + offsets
     result._base_writes = base._writes
-    if x._inference:
-        result._inference = True
-    if x._own_version is not None:
-        result._own_version = x._own_version
     if not modes.grad:
         result._creation = "no_grad"
     elif x._creation is not None:
@@ -182,7 +184,7 @@ def check_writable(
     Args:
         others: what else the op reads.
         shared: several elements of `x` may lie in one place of memory (an expanded tensor).
-        spread: the others are expanded to the shape of `x` first, as `copy_` does.
+        spread: the others are expanded to the shape of `x` first, as `x[...] = y` does.
     """
     if x._inference and not modes.inference:
         raise RuntimeError(
@@ -200,7 +202,7 @@ def check_writable(
     for other in others:
         if other is x or not isinstance(other, Tensor) or other._storage is not storage:
             continue
-        if not spread or other.numel() == x.numel():
+        if not spread or other._dims() == x._dims():
             check_overlap(x, other)
 
 

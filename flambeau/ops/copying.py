@@ -60,7 +60,9 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    check_writable(self, (src,), spread=True)
+    if src is self:
+        return self
+    check_writable(self, (src,))
     return overwrite(self, fitted_value(self, src))
 
 

@@ -699,7 +699,7 @@ def become(x: Tensor, viewed: Tensor) -> Tensor:
 
 def _in_place(name: str, function: Any) -> None:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        check_writable(self)
+        check_writable(self, shared=True)
         with history_kept(self):
             return become(self, function(self, *args, **kwargs))
 
