@@ -323,18 +323,22 @@ def i1e(x):
 
 
 def _half_at_zero(formula):
-    """The slope of I_1's kin: 1/2 at 0 (and, as in PyTorch, at NaN)."""
+    """The slope of I_1's kin: 1/2 at 0 (and, as in PyTorch, at NaN); its terms nearly cancel."""
 
-    def slope(x, y):
+    @_in_double
+    def slope(x):
         away = above(lax.abs(x), 0)
-        return where(away, formula(where(away, x, 1), y), 0.5)
+        return where(away, formula(where(away, x, 1)), 0.5)
 
     return slope
 
 
-i1e_vjp = _slope_by_output(
-    _half_at_zero(lambda x, y: lax.bessel_i0e(x) - lax.mul(y, lax.sign(x)) - lax.div(y, x))
-)
+def _i1e_slope(x):
+    y = lax.bessel_i1e(x)
+    return lax.bessel_i0e(x) - lax.mul(y, lax.sign(x)) - lax.div(y, x)
+
+
+i1e_vjp = _slope(_half_at_zero(_i1e_slope))
 
 
 @widened
@@ -352,7 +356,7 @@ def i1(x):
     return lax.mul(lax.exp(lax.abs(x)), lax.bessel_i1e(x))
 
 
-i1_vjp = _slope_by_output(_half_at_zero(lambda x, y: lax.sub(i0(x), lax.div(y, x))))
+i1_vjp = _slope(_half_at_zero(lambda x: lax.sub(i0(x), lax.div(i1(x), x))))
 
 
 # --- logarithms and relatives -------------------------------------------------------------------
