@@ -13,9 +13,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from . import control, elementwise, selection, structural
+from . import control, convolution, elementwise, selection, structural
 
-RULES: dict[str, Any] = {**elementwise.RULES, **structural.RULES, **selection.RULES}
+PRODUCTS_PER_ELEMENT = 100
+RULES: dict[str, Any] = {
+    **elementwise.RULES,
+    **structural.RULES,
+    **selection.RULES,
+    **convolution.RULES,
+}
 INLINED = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
@@ -42,7 +48,8 @@ class HostProgram:
         avals: shape and type of each argument (`jax.ShapeDtypeStruct`), None, or a Python number.
 
     Attributes:
-        cost: elements computed, summed over the calls; products count each multiplication.
+        cost: elements computed, summed over the calls; a multiplication of a matrix product or
+            convolution counts a hundredth.
         calls: NumPy calls, those of a loop's body counted each time.
     """
 
@@ -292,12 +299,17 @@ class _Lowering:
         return _Value(slot, shape, None if result == tuple(shape) else result)
 
     def _count(self, name: str, equation: Any) -> None:
-        for var in equation.outvars:
-            self.cost += int(np.prod(var.aval.shape, dtype=np.int64))
+        size = sum(int(np.prod(v.aval.shape, dtype=np.int64)) for v in equation.outvars)
+        products = 0
         if name == "dot_general":
             (left, _), _ = equation.params["dimension_numbers"]
-            inner = int(np.prod([equation.invars[0].aval.shape[i] for i in left], dtype=np.int64))
-            self.cost += inner * int(np.prod(equation.outvars[0].aval.shape, dtype=np.int64))
+            inner = [equation.invars[0].aval.shape[i] for i in left]
+            products = size * int(np.prod(inner, dtype=np.int64))
+        elif name == "conv_general_dilated":
+            weight = equation.invars[1].aval.shape
+            outputs = weight[equation.params["dimension_numbers"].rhs_spec[0]]
+            products = size * int(np.prod(weight, dtype=np.int64)) // max(outputs, 1)
+        self.cost += size + products // PRODUCTS_PER_ELEMENT
 
 
 __all__ = ["HostProgram", "Unsupported"]
