@@ -48,35 +48,51 @@ from .dtypes import (
     promote_types,
     set_default_dtype,
 )
+from .errors import AcceleratorError, NotBuilt, OutOfMemoryError
 from .formats import *  # noqa: F403
 from .ops import FUNCTIONS as _functions
+from .ops.storages import LEGACY as _legacy_storages
+from .ops.storages import TypedStorage, UntypedStorage
 from .size import Size
+from .version import __version__
 
-__version__ = "0.1.0"
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 newaxis = None
 globals().update(_functions)
+globals().update(_legacy_storages)
+Storage = _legacy_storages["FloatStorage"]
 
-_LAZY = (
-    "autograd",
-    "nn",
-    "optim",
-    "utils",
-    "datasets",
-    "linalg",
-    "special",
-    "fft",
-    "testing",
-    "random",
-    "serialization",
+_LAZY = frozenset(
+    """
+    accelerator autograd backends compiler cpu cuda datasets fft jit linalg mps multiprocessing
+    nn optim random serialization special storage testing types utils version xpu
+    """.split()  # noqa: SIM905
+)
+_ELSEWHERE = {
+    "load": "serialization",
+    "save": "serialization",
+    "get_device_module": "environment",
+    "get_file_path": "environment",
+    "thread_safe_generator": "environment",
+}
+_NOT_BUILT = frozenset(
+    """
+    GradScaler Event Stream affine_grid_generator amp ao autocast autocast_decrement_nesting
+    autocast_increment_nesting compile cond distributed distributions dsmm export from_file func
+    futures fx hsmm hspmm hub int_repr library lobpcg masked mtia nested onnx overrides package
+    profiler quantize_per_channel quantize_per_tensor quantization saddmm segment_reduce
+    set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled signal sparse
+    sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor
+    sparse_csc_tensor sparse_csr_tensor to_dlpack unify_type_list vmap while_loop
+    """.split()  # noqa: SIM905
 )
 
 
 def __getattr__(name: str):
     if name in _LAZY:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in ("load", "save"):
-        return getattr(importlib.import_module(f"{__name__}.serialization"), name)
-    if name.startswith("_"):
-        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    if name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+    if name in _NOT_BUILT:
+        raise NotBuilt(f"{__name__}.{name}")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -133,5 +133,7 @@ _property("layout", "How the elements are held: densely.", lambda self: formats.
 
 @declare(function=False)
 def data_ptr(self: Tensor) -> int:
-    """A number that stands for the address of the first element: equal for aliases."""
+    """A number that stands for the address of the first element: equal for aliases; 0 for none."""
+    if not self.numel():
+        return 0
     return self._storage.address + self._strides_offset()[1] * self.dtype.itemsize
