@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from flambeau.kernels import integers, numbers, rounding, transcendental
+from flambeau.kernels import conversion, integers, numbers, power, rounding, transcendental
 from tests.kernels import against_oracle
 from tests.kernels.checking import check, normal
 
@@ -27,7 +27,7 @@ UNARY = [
         (transcendental, name, getattr(torch, name), {})
         for name in words(
             "exp exp2 expm1 log log1p log2 log10 sqrt rsqrt sin cos "
-            "tan asin acos atan sinh cosh asinh acosh atanh deg2rad rad2deg"
+            "tan asin acos atan sinh cosh tanh sigmoid asinh acosh atanh deg2rad rad2deg"
         )
     ),
     *((rounding, name, getattr(torch, name), {}) for name in words("floor ceil trunc frac round")),
@@ -66,6 +66,49 @@ def test_unary(row, dtype):
         against_oracle.check(kernel, oracle, [x], grad=False)
         return
     check(kernel, oracle, (x,), statics, tolerance, vjp=vjp)
+
+
+FUNCTIONS_OF_POWER = [
+    ("reciprocal", torch.reciprocal, {}),
+    ("absolute", torch.abs, {}),
+    *(
+        ("power_fixed", lambda x, e=e: torch.pow(x, e), {"exponent": e})
+        for e in power.FIXED_EXPONENTS
+    ),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, BF16], ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("row", FUNCTIONS_OF_POWER, ids=lambda r: r[0] + str(r[2]))
+def test_powers(row, dtype):
+    name, oracle, statics = row
+    x = np.array([*POINTS, *normal(10), *SPECIAL]).astype(dtype)
+    # The oracle multiplies by rounded powers, we round once; 100^3 times 3 is where it shows.
+    tolerance = 2e-2 if dtype == BF16 else 1e-5
+    kernel, vjp = getattr(power, name), getattr(power, name + "_vjp")
+    check(kernel, oracle, (x,), statics, tolerance, vjp=vjp)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, BF16], ids=lambda d: np.dtype(d).name)
+def test_power_on_a_grid(dtype):
+    grid = [0.0, -0.0, 1, -2, 0.75, 2.5, INF, NAN]
+    a, b = np.array(list(itertools.product(grid, repeat=2))).astype(dtype).T
+    check(power.power, torch.pow, (a.copy(), b.copy()), vjp=power.power_vjp)
+
+
+def test_power_of_integers():
+    a, b = np.array(list(itertools.product([0, 1, -1, 2, -3, 7], [0, 1, 2, 5, 30]))).T.copy()
+    check(power.power, torch.pow, (a, b))
+    nonzero = a != 0  # 0 to a negative power is a division by 0 inside the oracle
+    check(power.power, torch.pow, (a[nonzero], -b[nonzero]))
+
+
+@pytest.mark.parametrize("target", [np.int64, np.int32, np.int16, np.uint8, np.bool_])
+def test_conversion_of_floats_that_do_not_fit(target):
+    x = np.array([NAN, INF, -INF, 3e9, -3e9, 1e20, 300.7, -2.25, 7e4, 0.0], np.float32)
+    kind = torch.from_numpy(np.zeros(1, target)).dtype
+    converted = conversion.convert(jax.numpy.asarray(x), np.dtype(target))
+    np.testing.assert_array_equal(converted, torch.from_numpy(x).to(kind).numpy())
 
 
 BINARY = [
