@@ -97,20 +97,25 @@ def logcumsumexp(x, *, dim):
 
 
 def logcumsumexp_vjp(cts, inputs, outputs, needs, *, dim):
-    """sum_{j >= i} ct[j] exp(x[i] - out[j]), its positive and negative parts in log space."""
+    """sum_{j >= i} ct[j] exp(x[i] - out[j]), in log space; of real numbers the positive and the
+    negative part each for itself."""
     (x,) = inputs
     work = compute_dtype(x.dtype)
     ct, wide, out = (cast(_at_least_1d(a), work) for a in (cts[0], x, outputs[0]))
     least = lax.full_like(ct, np.finfo(work).min)
 
-    def part(sign):
-        size = ct if sign > 0 else lax.neg(ct)
-        positive = lax.gt(size, lax.full_like(size, 0))
-        logarithm = lax.log(lax.select(positive, size, lax.full_like(size, 1)))
-        logarithm = lax.select(positive, logarithm, least)
+    def part(size, present):
+        logarithm = lax.log(lax.select(present, size, lax.full_like(size, 1)))
+        logarithm = lax.select(present, logarithm, least)
         return lax.exp(lax.add(lax.cumlogsumexp(lax.sub(logarithm, out), dim, reverse=True), wide))
 
-    return (cast(lax.reshape(lax.sub(part(1), part(-1)), x.shape), x.dtype),)
+    zero = lax.full_like(ct, 0)
+    if np.issubdtype(work, np.complexfloating):
+        wide, out = lax.conj(wide), lax.conj(out)
+        gradient = part(ct, lax.ne(ct, zero))
+    else:
+        gradient = lax.sub(part(ct, lax.gt(ct, zero)), part(lax.neg(ct), lax.lt(ct, zero)))
+    return (cast(lax.reshape(gradient, x.shape), x.dtype),)
 
 
 def diff(x, *, n, dim):

@@ -54,6 +54,8 @@ def accumulated(x, dtype):
     """The result type of a sum or product (int64 for integers unless given), and x in its
     compute type."""
     dtype = np.dtype(dtype if dtype is not None else INDEX if _is_integral(x.dtype) else x.dtype)
+    if np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(dtype, np.complexfloating):
+        x = lax.real(x)
     return dtype, cast(cast(x, dtype), compute_dtype(dtype))
 
 

@@ -124,6 +124,8 @@ def nanmean(
             "nanmean(): expected input to have floating point or complex dtype but got "
             f"{scalar_type_name(input.dtype)}"
         )
+    if input.dtype.is_complex:
+        raise RuntimeError("nansum on CPU does not support complex inputs")
     axes = axes_of("nanmean", dim, len(input._dims()))
     return apply(NANMEAN, (input,), (axes, bool(keepdim), numpy_dtype(dtype)))
 

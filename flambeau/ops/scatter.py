@@ -10,7 +10,7 @@ from ..core.op import Op, apply
 from ..core.tensor import Tensor
 from ..errors import broadcast_shapes, dimension
 from ..kernels import indexing as kernels
-from .arguments import check_tensor, integer, invalid_arguments, numpy_names
+from .arguments import check_tensor, integer, invalid_arguments, not_implemented_for, numpy_names
 from .indexing import check_range
 from .registry import SAME_TYPE, declare
 from .views import reshape_to
@@ -205,4 +205,6 @@ def scatter_reduce(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
         )
     axis = _check_scatter("scatter_reduce", input, dim, index, src)
+    if input.dtype.is_complex and reduce in ("amax", "amin"):
+        raise not_implemented_for(f"scatter_gather_tensor_cpu_reduce_{reduce}", input.dtype)
     return apply(SCATTER_REDUCE, (input, index, src), (axis, reduce, bool(include_self)))

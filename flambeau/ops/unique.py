@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.device import tensor_from_host
 from ..core.function import Function
+from ..core.legacy import scalar_type_name
 from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import dimension
@@ -15,6 +16,7 @@ from .arguments import (
     integer,
     invalid_arguments,
     move_axis_in_memory,
+    not_implemented_for,
     numpy_names,
 )
 from .masks import host_values
@@ -80,6 +82,8 @@ def unique(
     >>> torch.unique(torch.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
+    if input.dtype.is_complex:
+        raise not_implemented_for("unique", input.dtype)
     if dim is not None:
         rows, axis = _slices("unique", input, dim)
         values, inverse, counts = np.unique(rows, return_inverse=True, return_counts=True, axis=0)
@@ -129,6 +133,10 @@ def isin(
     tensors = [t for t in (elements, test_elements) if isinstance(t, Tensor)]
     if not tensors:
         raise invalid_arguments("isin", elements, test_elements)
+    for t in tensors:
+        if t.dtype.is_complex:
+            kind = scalar_type_name(t.dtype)
+            raise RuntimeError(f"Unsupported input type encountered for isin(): {kind}")
     values, tested = (
         host_values("isin", t) if isinstance(t, Tensor) else np.asarray(t)
         for t in (elements, test_elements)
