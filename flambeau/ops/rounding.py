@@ -135,6 +135,8 @@ def floor_divide(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor
     """
     if out is not None:
         return store_out(out, floor_divide, "floor_divide", (input, other), {})
+    if not any(isinstance(x, Tensor) and x.requires_grad for x in (input, other)):
+        return rounded_division(input, other, "floor")
     a, b = (x.detach() if isinstance(x, Tensor) else x for x in (input, other))
     return without_derivative(rounded_division(a, b, "floor"), (input, other), "floor_divide")
 
