@@ -7,7 +7,6 @@ import numpy as np
 from jax import lax
 
 from .common import cast
-from .indexing import index_select
 
 # --- joining --------------------------------------------------------------------------------------
 
@@ -109,18 +108,6 @@ def rot90(x, *, k, dims):
     if quarter == 1:
         return lax.transpose(lax.rev(x, (second,)), order)
     return lax.rev(lax.transpose(x, order), (second,))
-
-
-def unfold(x, *, dim, size, step):
-    """All windows of `size` along `dim`, `step` apart, each along a new last axis."""
-    if x.ndim == 0:
-        return lax.reshape(x, (size,))
-    count = (x.shape[dim] - size) // step + 1
-    places = np.arange(count)[:, None] * step + np.arange(size)
-    picked = index_select(x, places.ravel(), dim=dim)
-    split = lax.reshape(picked, (*x.shape[:dim], count, size, *x.shape[dim + 1 :]))
-    order = [axis for axis in range(split.ndim) if axis != dim + 1] + [dim + 1]
-    return lax.transpose(split, order)
 
 
 # --- triangles and diagonals ----------------------------------------------------------------------
