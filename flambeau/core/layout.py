@@ -286,9 +286,11 @@ def inferred_shape(numel: int, shape: Shape) -> Shape:
     """`shape` with a single -1 replaced by what makes up `numel` elements."""
     if -1 not in shape:
         count = 1
-        for size in shape:
+        for i, size in enumerate(shape):
             if size < -1:
-                raise RuntimeError(f"invalid shape dimension {size}")
+                raise RuntimeError(
+                    f"invalid shape dimension {size} at index {i} of shape {list(shape)}"
+                )
             count *= size
         if count != numel:
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
@@ -300,7 +302,9 @@ def inferred_shape(numel: int, shape: Shape) -> Shape:
         if size == -1:
             raise RuntimeError("only one dimension can be inferred")
         if size < 0:
-            raise RuntimeError(f"invalid shape dimension {size}")
+            raise RuntimeError(
+                f"invalid shape dimension {size} at index {i} of shape {list(shape)}"
+            )
         known *= size
     if known == 0 and numel == 0:
         raise RuntimeError(

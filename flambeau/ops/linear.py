@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..core.execute import Op
-from ..core.legacy import scalar_type_name
 from ..core.op import apply
 from ..core.tensor import Tensor
 from ..kernels import linear as kernels
 from . import checks
+from .arguments import c_name
 from .registry import declare
 
 LINEAR = Op(kernels.linear, name="Addmm")
@@ -30,11 +30,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     for other in (weight, bias):
         if other is not None and other.dtype is not input.dtype:
-            word = {"Float": "float", "Double": "double"}
-            mine, its = (scalar_type_name(t.dtype) for t in (input, other))
             raise RuntimeError(
                 "expected m1 and m2 to have the same dtype, but got: "
-                f"{word.get(mine, 'c10::' + mine)} != {word.get(its, 'c10::' + its)}"
+                f"{c_name(input.dtype)} != {c_name(other.dtype)}"
             )
     made = (*given[:-1], *shape[:-1])
     if bias is not None and bias._dims() not in ((), (1,), made[-1:]):

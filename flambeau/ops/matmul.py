@@ -38,7 +38,7 @@ C_NAMES = {
     "int8": "signed char",
     "int16": "short",
     "int32": "int",
-    "int64": "long",
+    "int64": "long int",
     "bool": "bool",
     "complex64": "c10::complex<float>",
     "complex128": "c10::complex<double>",
@@ -316,8 +316,8 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
             raise RuntimeError(f"{name} must be a matrix, got {len(x._dims())}-D tensor")
     a, b = mat1._dims(), mat2._dims()
     _check_expands(input, (a[0], b[1]))
-    _check_matrix_pair(mat1, mat2, a, b)
     _check_same_dtype_as_start(input, mat2)
+    _check_matrix_pair(mat1, mat2, a, b)
     return _added(ADDMM, input, mat1, mat2, beta, alpha)
 
 

@@ -15,10 +15,11 @@ OPERANDS = (Tensor, int, float, complex, np.generic, np.ndarray)
 
 def _forward(name: str) -> Callable[..., Any]:
     def operator(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, OPERANDS):
+        if not isinstance(other, operands):
             return NotImplemented
         return function(self, other)
 
+    operands = Tensor if name == "matmul" else OPERANDS
     function = FUNCTIONS[name]
     return operator
 

@@ -30,11 +30,19 @@ def _clone(x: Any) -> Any:
 CLONE = Op(_clone, name="Clone")
 
 
-def sizes_of(sizes: tuple[Any, ...]) -> tuple[int, ...]:
+def sizes_of(
+    sizes: tuple[Any, ...], function: str = "view", argument: str = "size"
+) -> tuple[int, ...]:
     """`f(2, 3)`, `f((2, 3))` and `f(Size)` alike, as a tuple of ints."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
-    return tuple([s if type(s) is int else s.__index__() for s in sizes])
+    try:
+        return tuple([s if type(s) is int else s.__index__() for s in sizes])
+    except AttributeError:
+        raise TypeError(
+            f"{function}(): argument '{argument}' (position 1) must be tuple of ints, not "
+            f"{type(sizes[0]).__name__}"
+        ) from None
 
 
 def stride_of(x: Tensor) -> tuple[int, ...]:
@@ -200,14 +208,15 @@ RESHAPE_COPY = Op(_unsafe_view, name="UnsafeView")
 @declare(method=False)
 def reshape(input: Tensor, shape: Any) -> Tensor:
     """The elements in row-major order under another shape; a view where possible."""
-    return reshape_to(input, inferred_shape(input.numel(), sizes_of((shape,))))
+    return reshape_to(input, inferred_shape(input.numel(), sizes_of((shape,), "reshape", "shape")))
 
 
 def _reshape_method(self: Tensor, *shape: Any) -> Tensor:
     """The elements in row-major order under another shape; a view where possible."""
     if not shape:
         raise TypeError('reshape() missing 1 required positional arguments: "shape"')
-    return reshape_to(self, inferred_shape(self.numel(), sizes_of(shape)))
+    sizes = sizes_of(shape, "reshape", "shape")
+    return reshape_to(self, inferred_shape(self.numel(), sizes))
 
 
 declare(name="reshape", function=False)(_reshape_method)
