@@ -7,11 +7,14 @@ import os
 from collections.abc import Sequence
 from typing import IO, Any
 
+from . import devices, dtypes, formats
 from .core.tensor import Tensor
-from .devices import device as _device
 from .errors import NotBuilt
 from .size import Size
 
+_device = devices.device
+_dtype = dtypes.dtype
+_layout = type(formats.strided)
 _int = builtins.int
 _float = builtins.float
 _bool = builtins.bool

@@ -1,4 +1,4 @@
-"""Storages as objects, `set_`, `resize_`, and what a tensor tells about itself, against the oracle."""
+"""Storages as objects, `set_`, `resize_`, and what tensors tell about themselves, against PyTorch."""
 
 import gc
 import warnings

@@ -42,6 +42,8 @@ class cuBLASModule:
         if name == "fp32_precision":
             if value not in PRECISIONS:
                 raise RuntimeError(f"Unknown precision: {value}")
+            if value == "bf16":
+                raise RuntimeError("backend 'cuda' does not support precision 'bf16'")
             config.matmul_precision = "high" if value == "tf32" else "highest"
             return
         if name != "allow_tf32" and name not in self._kept:

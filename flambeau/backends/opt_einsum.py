@@ -16,6 +16,10 @@ def is_available() -> bool:
 
 def set_flags(_enabled: bool | None = None, _strategy: str | None = None) -> tuple[Any, ...]:
     """Set the switches that are not None, and return what they were."""
+    if _strategy not in (None, "auto", "greedy", "optimal"):
+        raise ValueError(
+            f"`strategy` must be one of the following: [auto, greedy, optimal] but is {_strategy}"
+        )
     return _set_flags(sys.modules[__name__], {"enabled": _enabled, "strategy": _strategy})
 
 
@@ -24,13 +28,4 @@ def flags(enabled: bool | None = None, strategy: str | None = None) -> Flags:
     return Flags(set_flags, {"_enabled": enabled, "_strategy": strategy})
 
 
-class _Strategy(Flag):
-    def __set__(self, instance: Any, value: Any) -> None:
-        if value not in ("auto", "greedy", "optimal"):
-            raise ValueError(
-                f"`strategy` must be one of the following: [auto, greedy, optimal] but is {value}"
-            )
-        self.value = value
-
-
-switchable(__name__, {"enabled": Flag(True), "strategy": _Strategy("auto")})
+switchable(__name__, {"enabled": Flag(True), "strategy": Flag("auto")})

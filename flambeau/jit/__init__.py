@@ -4,8 +4,6 @@ Nothing is compiled: what `script` returns is the function or the module itself.
 of TorchScript, are not built.
 """
 
-from __future__ import annotations
-
 import builtins
 import types
 import typing
@@ -108,7 +106,7 @@ def ignore(drop: Any = False, **kwargs: Any) -> Any:
 isinstance_ = builtins.isinstance
 unused = _mark("unused (ignored and replaced with raising of an exception)")
 unused.__doc__ = "Mark a method that TorchScript replaces by an error."
-export = _mark("export (compile this method even if nothing calls it)")
+export = _mark("export (compile this function even if nothing calls it)")
 export.__doc__ = "Mark a method that TorchScript compiles although nothing calls it."
 
 

@@ -119,10 +119,6 @@ Tensor.__getattr__ = _unknown  # type: ignore[method-assign]
 # Python's protocols
 
 
-def _delitem(self: Tensor, index: Any) -> None:
-    raise TypeError("Tensor does not support deleting items")
-
-
 def _array_wrap(self: Tensor, array: np.ndarray, *context: Any) -> Tensor:
     """A tensor of what a NumPy function made of this one."""
     from .copying import from_numpy
@@ -136,7 +132,6 @@ def _reversed(self: Tensor) -> Tensor:
     return self if self.dim() == 0 else self.flip(0)
 
 
-Tensor.__delitem__ = _delitem  # type: ignore[attr-defined]
 Tensor.__reversed__ = _reversed  # type: ignore[attr-defined]
 Tensor.__array_wrap__ = _array_wrap  # type: ignore[attr-defined]
 Tensor.__long__ = Tensor.__int__  # type: ignore[attr-defined]

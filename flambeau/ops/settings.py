@@ -12,6 +12,7 @@ from ..core.legacy import type_name
 from ..core.state import modes
 from ..core.tensor import Tensor
 from ..dtypes import RESULT
+from ..errors import argument
 from .arguments import invalid_arguments
 from .registry import declare
 
@@ -89,9 +90,13 @@ def is_anomaly_check_nan_enabled() -> bool:
 
 
 @declare(method=False)
-def set_anomaly_enabled(mode: bool, check_nan: bool = True) -> None:
+def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
     """Let backward passes look for the origin of errors and, with `check_nan`, of NaN."""
-    modes.anomaly = mode
+    if not isinstance(enabled, bool):
+        raise argument("set_anomaly_enabled", "enabled", 1, "bool", enabled)
+    if not isinstance(check_nan, bool):
+        raise argument("set_anomaly_enabled", "check_nan", 2, "bool", check_nan)
+    modes.anomaly = enabled
     modes.anomaly_check_nan = check_nan
 
 
