@@ -38,13 +38,21 @@ class Controlled:
         return self.run(*arrays)
 
 
+def scan_counts(params: Any) -> tuple[int, int]:
+    """How many arguments of a scan are constants, and how many carry its state."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    constants, state, _rows = params["ft_in"].unpack()  # from JAX 0.11 on
+    return len(constants), len(state)
+
+
 def rules(body_of: Callable[[Any], Body]) -> dict[str, Any]:
     """The rules of `scan`, `while` and `cond`; `body_of` lowers a closed jaxpr."""
 
     def scan(params: Any, ins: Any, outs: Any) -> Controlled:
         body = body_of(params["jaxpr"])
         length = params["length"]
-        constants, state = params["num_consts"], params["num_carry"]
+        constants, state = scan_counts(params)
         places = range(length - 1, -1, -1) if params["reverse"] else range(length)
         stacked = [(a.shape, a.dtype) for a in outs[state:]]
 
