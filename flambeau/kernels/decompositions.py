@@ -147,9 +147,22 @@ def eigvals_vjp(cts, inputs, outputs, needs):
 
 
 def svd(x, *, full_matrices):
-    """x = U diag(S) V^H. Returns (U, S, V^H), S descending."""
-    u, s, vh = lax.linalg.svd(x, full_matrices=full_matrices)
-    return u, s, vh
+    """x = U diag(S) V^H. Returns (U, S, V^H), S descending.
+
+    Tall matrices go through QR, as in T. Chan, "An improved algorithm for computing the singular
+    value decomposition" (1982): from 3/2 as many rows as columns on, where PyTorch's LAPACK does
+    so, too, and hence has the same signs.
+    """
+    rows, columns = x.shape[-2:]
+    if rows == columns or rows < 3 * columns // 2 or columns == 0:
+        u, s, vh = lax.linalg.svd(x, full_matrices=full_matrices)
+        return u, s, vh
+    q, r = lax.linalg.qr(x, full_matrices=full_matrices)
+    u, s, vh = lax.linalg.svd(r[..., :columns, :], full_matrices=False)
+    leading = matmul(q[..., :columns], u)
+    if full_matrices:
+        leading = lax.concatenate((leading, q[..., columns:]), x.ndim - 1)
+    return leading, s, vh
 
 
 def svd_vjp(cts, inputs, outputs, needs, *, full_matrices):

@@ -214,7 +214,8 @@ def _polygamma(n, x):
         sine = cast(lax.sin(times(x, math.pi)), wide.dtype)
         values = _hurwitz(number(2, wide), where(reflected, plus(lax.neg(wide), 1), wide))
         pole = lax.div(lax.full_like(wide, math.pi**2), lax.mul(sine, sine))
-        return cast(where(reflected, lax.sub(pole, values), values), x.dtype)
+        values = where(reflected, lax.sub(pole, values), values)
+        return cast(where(lax.eq(wide, lax.full_like(wide, np.inf)), 0, values), x.dtype)
     values = _hurwitz(number(n + 1, wide), wide)
     return cast(times(values, (-1) ** (n + 1) * math.factorial(n)), x.dtype)
 

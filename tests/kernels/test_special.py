@@ -28,7 +28,12 @@ ONE_ARGUMENT = [
     (special.mvlgamma, lambda x: torch.mvlgamma(x, 3), [1.1, 2, 8], {"p": 3}),
     (special.digamma, torch.digamma, [-7.5, -0.5, *POSITIVE], {}),
     (special.polygamma, lambda x: torch.polygamma(0, x), POSITIVE, {"n": 0}),
-    (special.polygamma, lambda x: torch.polygamma(1, x), [-7.5, -0.3, *POSITIVE], {"n": 1}),
+    (
+        special.polygamma,
+        lambda x: torch.polygamma(1, x),
+        [-7.5, -0.3, INFINITY, *POSITIVE],
+        {"n": 1},
+    ),
     (special.polygamma, lambda x: torch.polygamma(2, x), [-7.5, -0.3, *POSITIVE], {"n": 2}),
     (special.polygamma, lambda x: torch.polygamma(5, x), POSITIVE[1:-1], {"n": 5}),
     (special.i0, torch.special.i0, LINE, {}),
