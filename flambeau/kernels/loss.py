@@ -247,6 +247,8 @@ def triplet_margin_loss(anchor, positive, negative, *, reduction, margin, p, eps
 
 def _rows(x, *others):
     """x as (N, C), the others with the same leading axis, and whether x was a vector."""
+    if x.ndim == 0:
+        x, *others = (lax.reshape(a, (1,)) for a in (x, *others))
     if x.ndim == 1:
         return True, *(lax.expand_dims(a, (0,)) for a in (x, *others))
     return False, x, *others
@@ -259,7 +261,10 @@ def multi_margin_loss(x, target, weight, *, reduction, p, margin):
     Args:
         x: (N, C) or (C,); target: (N,) or (), classes; weight: (C,) or None.
     """
-    single, x, target = _rows(x, target if x.ndim > 1 else lax.reshape(target, ()))
+    if x.ndim < 2:
+        single, x, target = True, lax.reshape(x, (1, x.size)), lax.reshape(target, (1,))
+    else:
+        single = False
     is_target = lax.eq(
         lax.broadcasted_iota(target.dtype, x.shape, 1),
         lax.broadcast_in_dim(target, x.shape, (0,)),

@@ -97,9 +97,12 @@ def batch_norm_train(x, weight, bias, running_mean, running_var, momentum, *, ep
         momentum: a scalar; new = (1 - momentum) * running + momentum * statistic, where the
             variance is the unbiased one.
     """
-    return batch_norm_train_forward(x, weight, bias, running_mean, running_var, momentum, eps=eps)[
-        0
-    ]
+    inputs = (x, weight, bias, running_mean, running_var, momentum)
+    return _only(batch_norm_train_forward(*inputs, eps=eps)[0])
+
+
+def _only(outputs):
+    return outputs if len(outputs) > 1 else outputs[0]
 
 
 def batch_norm_train_forward(x, weight, bias, running_mean, running_var, momentum, *, eps):
@@ -254,7 +257,8 @@ def instance_norm(x, weight, bias, running_mean, running_var, momentum, *, eps):
     Returns y, or with running statistics (y, new_running_mean, new_running_var): these move
     towards the means over the batch of each instance's mean and unbiased variance.
     """
-    return instance_norm_forward(x, weight, bias, running_mean, running_var, momentum, eps=eps)[0]
+    inputs = (x, weight, bias, running_mean, running_var, momentum)
+    return _only(instance_norm_forward(*inputs, eps=eps)[0])
 
 
 def instance_norm_forward(x, weight, bias, running_mean, running_var, momentum, *, eps):

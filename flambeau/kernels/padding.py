@@ -29,6 +29,10 @@ def pad(x, *, pads, mode):
     for axis, (before, after) in enumerate(pads, start=first):
         if before == after == 0:
             continue
+        if mode == "circular" and min(before, after) < 0:
+            # What is left after cropping is what continues.
+            x = lax.slice_in_dim(x, max(-before, 0), x.shape[axis] - max(-after, 0), axis=axis)
+            before, after = max(before, 0), max(after, 0)
         x = jnp.take(x, _sources(x.shape[axis], before, after, mode), axis=axis, mode="clip")
     return x
 

@@ -279,6 +279,12 @@ def max_unpool(x, indices, *, sizes):
     return lax.reshape(put, (*lead, *sizes))
 
 
+def max_unpool_vjp(cts, inputs, outputs, needs, *, sizes):
+    """dx = the gradient at each index, also where indices repeat."""
+    g, indices = cts[0], inputs[1]
+    return _gathered(g, indices, len(sizes))[0], None
+
+
 # Averages.
 
 

@@ -55,6 +55,7 @@ from . import (  # noqa: I001
     spectral,
     histogram,
     pixels,
+    resample,
     operators,
 )
 from .registry import FUNCTIONS

@@ -267,6 +267,7 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """input where target is 1, max(0, margin - input) where it is -1"""
     name = "hinge_embedding_loss"
+    target = checks.tensor(name, target, "target", 2).detach()
     return between(HINGE_EMBEDDING_LOSS, name, input, target, _reduction(reduction), float(margin))
 
 
@@ -296,7 +297,7 @@ def cosine_embedding_loss(
             "0D target tensor expects 1D input tensors, but found inputs with sizes "
             f"{checks.sizes(input1)} and {checks.sizes(input2)}."
         )
-    inputs = tuple(promoted(input1, input2, target))
+    inputs = tuple(promoted(input1, input2, target.detach()))
     return run(COSINE_EMBEDDING_LOSS, inputs, _reduction(reduction), float(margin))
 
 

@@ -73,7 +73,8 @@ def batch_norm(
     cudnn_enabled: bool = True,
 ) -> Tensor:
     """(input - mean) / sqrt(variance + eps) * weight + bias for each channel (axis 1)."""
-    checks.tensor("batch_norm", input)
+    if checks.tensor("batch_norm", input).ndim == 1 and not input.numel():
+        return input.clone()  # type: ignore[attr-defined]
     if not training:
         for name, statistic in (("running_mean", running_mean), ("running_var", running_var)):
             if statistic is None:

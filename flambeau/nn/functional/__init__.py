@@ -11,11 +11,21 @@ from ...ops.convolution import (
 from ...ops.linear import bilinear, linear
 from ...ops.pixels import channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
 from .activation import *  # noqa: F403
+from .attention import multi_head_attention_forward, scaled_dot_product_attention
+from .attention import scaled_dot_product_attention
 from .distance import cosine_similarity, pairwise_distance, pdist
 from .dropout import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403
 from .sparse import embedding, embedding_bag, one_hot
+from .vision import (
+    affine_grid,
+    grid_sample,
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 
 native_channel_shuffle = channel_shuffle
