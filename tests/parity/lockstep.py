@@ -6,6 +6,8 @@ import functools
 import inspect
 from collections.abc import Callable
 
+import torch
+
 from tests.parity.compare import describe, differences, run, stable_text
 from tests.parity.libraries import ORACLE, Library, subject
 
@@ -38,7 +40,11 @@ def lockstep(
         def play(library: Library):
             return program(library.module, *args, **kwargs)
 
-        expected = run(ORACLE, play)
+        torch.set_warn_always(True)  # not only the first time in this process
+        try:
+            expected = run(ORACLE, play)
+        finally:
+            torch.set_warn_always(False)
         if raises:
             assert expected.error is not None, "the oracle did not raise"
             assert expected.error.kind not in SLIPS, describe(expected.error)

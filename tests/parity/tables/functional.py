@@ -151,12 +151,5 @@ ROWS = [
         without=(NO_GRADIENT,),
         because="bad or real-valued calls",
     ),
-    *table(
-        "pca_lowrank svd_lowrank",
-        call(S(5, 3), 2),
-        without=(NO_GRADIENT, NO_STRIDES),
-        because="a random projection",
-        relative=1e-3,
-    ),
     *table("istft", call(C(5, 4), 8, window=P(8)), call(C(2, 5, 5), 8, 2, 8, P(8), length=6)),
 ]

@@ -157,7 +157,12 @@ ROWS = [
     *table("heaviside", call(V([-1.0, 0.0, 2.0]), S(3)), call(S(2, 3), V(0.5)), call(I(3), I(3))),
     *table("nextafter", call(S(4), S(4)), call(V([0.0, 1.0]), V([INF, 1.0]))),
     *table(
-        "ldexp", call(S(3), I(3)), call(S(2, 3), V([1, 2, 3], "int32")), call(I(3), I(3, low=0))
+        "ldexp",
+        call(S(3), I(3)),
+        call(S(2, 3), V([1, 2, 3], "int32")),
+        call(I(3), I(3, low=0)),
+        without=(NO_GRADIENT,),
+        because="the oracle's gradient is zero for negative exponents, which is wrong",
     ),
     *table(
         "gcd lcm", call(I(6, low=-20, high=20), I(6, low=-20, high=20)), call(I(3), V(6, "int64"))
