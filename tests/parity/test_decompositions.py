@@ -63,14 +63,14 @@ def gradient_of_the_projection(t):
     """The gradient of a function of the singular subspaces that no sign can change."""
     a = matrix(t, 5, 3).requires_grad_()
     u, s, vh = t.linalg.svd(a, full_matrices=False)
-    ((u[:, :1] @ vh[:1]) * matrix(t, 5, 3)).sum().backward()
+    ((u[:, :1] @ vh[:1]) * t.linspace(-1, 1, 15).view(5, 3)).sum().backward()
     return a.grad, s
 
 
 def gradient_of_the_eigenprojection(t):
     a = symmetric(t, 4).requires_grad_()
     _, vectors = t.linalg.eigh(a)
-    ((vectors[:, :1] @ vectors[:, :1].t()) * matrix(t, 4, 4)).sum().backward()
+    ((vectors[:, :1] @ vectors[:, :1].t()) * t.linspace(-1, 1, 16).view(4, 4)).sum().backward()
     return a.grad
 
 
