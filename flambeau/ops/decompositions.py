@@ -331,7 +331,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
     residuals = solution.reshape(-1)[:0]
     ranks = value_of(rank)
     if ranks is None:
-        raise NotImplementedError("flambeau.linalg.lstsq in a compiled function")
+        raise NotImplementedError(
+            "flambeau.linalg.lstsq: depends on values, which are not known here"
+        )
     full = bool((ranks == min(rows, columns)).all())
     if driver == "gels" and not full:
         raise LinAlgError(
