@@ -1,4 +1,4 @@
-"""Storages as objects, `set_`, `resize_`, and what tensors tell about themselves, against PyTorch."""
+"""Storages as objects, `set_`, `resize_`, and facts about tensors, against PyTorch."""
 
 import gc
 import warnings

@@ -44,6 +44,8 @@ class Precision(Flag):
 class Fp32Precision:
     """The precision of one kind of computation: `fp32_precision`."""
 
+    _value: str
+
     def __init__(self, value: str = "none") -> None:
         object.__setattr__(self, "_value", value)
 

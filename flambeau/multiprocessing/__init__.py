@@ -7,7 +7,7 @@ what one process writes, the other one reads.
 from __future__ import annotations
 
 import multiprocessing
-from multiprocessing import *  # noqa: F403
+from multiprocessing import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 from typing import Any
 
 from . import reductions

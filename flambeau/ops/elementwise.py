@@ -122,7 +122,7 @@ def unary(
         refuse(named, dtype, refusals or {})
         if result == "float" and not (dtype.is_floating_point or dtype.is_complex):
             return (dtypes.get_default_dtype().numpy,)
-        return ready.setdefault(dtype.numpy, (complex_type(dtype),))
+        return ready.setdefault(dtype.numpy, (complex_type(dtype),))  # type: ignore[arg-type]
 
     def with_out(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         if out is None:

@@ -388,7 +388,7 @@ class TypedStorage:
         return None
 
     def _elements(self) -> np.ndarray:
-        return self._untyped_storage._bytes().view(self.dtype.numpy)
+        return self._untyped_storage._bytes().view(self.dtype.numpy)  # type: ignore[arg-type]
 
     def nbytes(self) -> int:
         """The number of bytes."""
