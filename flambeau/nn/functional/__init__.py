@@ -12,7 +12,6 @@ from ...ops.linear import bilinear, linear
 from ...ops.pixels import channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
 from .activation import *  # noqa: F403
 from .attention import multi_head_attention_forward, scaled_dot_product_attention
-from .attention import scaled_dot_product_attention
 from .distance import cosine_similarity, pairwise_distance, pdist
 from .dropout import *  # noqa: F403
 from .loss import *  # noqa: F403
