@@ -16,6 +16,7 @@ from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels import reduce as kernels
 from .arguments import axes_of, integer, invalid_arguments, not_implemented_for, numpy_names
+from .convert import warn_of_lost_part
 from .registry import AS_OUT, FUNCTIONS, SAME_TYPE, cast, declare
 from .return_types import named_result
 
@@ -74,6 +75,8 @@ def sum(
     tensor([3., 3.])
     """
     axes = axes_of("sum", dim, len(input._dims()))
+    if dtype is not None and input.dtype.is_complex and not dtype.is_complex:
+        warn_of_lost_part()
     label = "SumBackward0" if dim is None else "SumBackward1"
     return apply(SUM, (input,), (axes, bool(keepdim), numpy_dtype(dtype)), label)
 
