@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from ..core.function import Function
-from ..core.modes import (
-    detect_anomaly,
+from ..core.gradients import backward, grad
+from ..core.modes import detect_anomaly, set_detect_anomaly
+from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph
+from .function import NestedIOFunction
+from .grad_mode import (
     enable_grad,
+    enforce_grad_layout_policy,
     inference_mode,
     no_grad,
-    set_detect_anomaly,
     set_grad_enabled,
+    set_multithreading_enabled,
 )
-from ..core.tape import backward, grad
-from ..core.tensor import Tensor as Variable
-from . import function, graph
 from .gradcheck import GradcheckError, gradcheck, gradgradcheck
+from .variable import Variable, variable
 
 __all__ = [
     "Function",
     "GradcheckError",
+    "NestedIOFunction",
     "Variable",
+    "anomaly_mode",
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "enforce_grad_layout_policy",
+    "forward_ad",
     "function",
+    "functional",
     "grad",
+    "grad_mode",
     "gradcheck",
     "gradgradcheck",
     "graph",
@@ -32,4 +40,6 @@ __all__ = [
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
+    "variable",
 ]

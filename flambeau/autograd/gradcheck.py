@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.gradients import grad
 from ..core.modes import enable_grad, no_grad
-from ..core.tape import grad
 from ..core.tensor import Tensor, wrap
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,20 +15,8 @@ from .tape import Described, Edge, Node, current_node, edge_of, named
 from .tensor import Tensor, alias, wrap
 
 
-class FunctionNode(Node):
-    """The node of a custom function; to `forward` and `backward` it is the context `ctx`."""
-
-    def __init__(self, label: str, function: type[Function], edges: tuple[Edge | None, ...]):
-        super().__init__(label, edges, (), None)
-        self.function = function
-        self.needs_input_grad: tuple[bool, ...] = tuple(e is not None for e in edges)
-        self.materialize_grads = True
-        self.dirty_tensors: tuple[Tensor, ...] = ()
-        self.non_differentiable: tuple[Tensor, ...] = ()
-        self.to_save: tuple[Tensor | None, ...] = ()
-        self._kept: list[Any] = []
-        self._freed = False
-        self._input_infos: tuple[Described | None, ...] = ()
+class FunctionCtx:
+    """What `forward` tells about its arguments and results."""
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for `backward`; call it once, from `forward` or `setup_context`."""
@@ -37,7 +26,7 @@ class FunctionNode(Node):
         """Keep tensors for `jvp`."""
         for tensor in tensors:
             if not isinstance(tensor, Tensor) and tensor is not None:
-                raise TypeError(
+                raise AssertionError(
                     "save_for_forward expects all arguments to be tensors; you should save "
                     "non-tensors as attributes on ctx."
                 )
@@ -54,6 +43,31 @@ class FunctionNode(Node):
     def set_materialize_grads(self, value: bool) -> None:
         """Whether `backward` gets zeros (the default) or None for outputs without a gradient."""
         self.materialize_grads = value
+
+    def mark_shared_storage(self, *pairs: Any) -> None:
+        """Deprecated: shared storages are known."""
+        warnings.warn(
+            "`mark_shared_storage` is deprecated. Tensors with shared storages are automatically "
+            "tracked. Note that calls to `set_()` are not tracked",
+            FutureWarning,
+            stacklevel=2,
+        )
+
+
+class FunctionNode(FunctionCtx, Node):
+    """The node of a custom function; to `forward` and `backward` it is the context `ctx`."""
+
+    def __init__(self, label: str, function: type[Function], edges: tuple[Edge | None, ...]):
+        super().__init__(label, edges, (), None)
+        self.function = function
+        self.needs_input_grad: tuple[bool, ...] = tuple(e is not None for e in edges)
+        self.materialize_grads = True
+        self.dirty_tensors: tuple[Tensor, ...] = ()
+        self.non_differentiable: tuple[Tensor, ...] = ()
+        self.to_save: tuple[Tensor | None, ...] = ()
+        self._kept: list[Any] = []
+        self._freed = False
+        self._input_infos: tuple[Described | None, ...] = ()
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
@@ -171,7 +185,11 @@ class _Kept:
         return tensor
 
 
-class Function:
+class FunctionMeta(type):
+    """The class of the subclasses of `Function`."""
+
+
+class Function(FunctionCtx, metaclass=FunctionMeta):
     """An operation with a hand-written derivative.
 
     Subclass it with static methods `forward(ctx, *args)` and `backward(ctx, *grad_outputs)` (or
@@ -197,8 +215,6 @@ class Function:
     generate_vmap_rule = False
 
     def __init__(self, *args: Any, **kwargs: Any):
-        import warnings
-
         warnings.warn(
             f"{type(self)} should not be instantiated. Methods on autograd functions are all "
             "static, so you should invoke them on the class itself. Instantiating an autograd "

@@ -338,7 +338,7 @@ class Tensor(Attached):
             create_graph: record the computation of the gradients too.
             inputs: accumulate into these tensors alone.
         """
-        from .tape import backward
+        from .gradients import backward
 
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 

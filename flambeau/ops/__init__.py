@@ -3,6 +3,7 @@
 from . import (  # noqa: I001
     convert,
     views,
+    pieces,
     copying,
     creation,
     filling,

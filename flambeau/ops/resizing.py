@@ -17,6 +17,7 @@ from ..core.tensor import Tensor, wrap
 from ..core.views import check_writable
 from ..kernels.views import row_major
 from .arguments import check_tensor, invalid_arguments
+from .pieces import split_with_sizes
 from .registry import declare
 from .sharing import is_shared as storage_is_shared
 from .sharing import share
@@ -29,7 +30,7 @@ from .storages import (
     seen_by,
     whole,
 )
-from .views import channels_last_strides, sizes_of, split_with_sizes
+from .views import channels_last_strides, sizes_of
 
 # Handing storages out
 
