@@ -2,6 +2,6 @@
 
 # ruff: noqa: F403
 
-from . import functional, init, modules, parameter, utils
+from . import attention, functional, init, modules, parameter, utils
 from .modules import *
 from .parameter import Buffer, Parameter
