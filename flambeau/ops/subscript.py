@@ -163,9 +163,8 @@ def parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None] | None]:
 
 
 def _position(items: tuple[Any, ...], item: Any) -> int:
-    """The axis, as the user counts, that an out-of-range integer stands for."""
-    at = next(i for i, other in enumerate(items) if other is item)
-    return sum(_consumed(other) for other in items[:at])
+    """The place of an out-of-range integer in the subscript, which PyTorch calls its dimension."""
+    return next(i for i, other in enumerate(items) if other is item)
 
 
 def _consumed(item: Any) -> int:
