@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ..dtypes import BY_NUMPY
-from ..errors import NO_GRAD_ROOT
+from ..errors import NO_GRAD_ROOT, REFERENCE_CYCLE
 from ..size import Size
 from .tape import Edge, edge_of, retain, run_backward
 from .tensor import Tensor, wrap
