@@ -8,6 +8,7 @@ from typing import Any
 import jax.core
 import numpy as np
 
+from .. import formats
 from ..core.legacy import scalar_type_name
 from ..core.tensor import Tensor
 from ..errors import argument
@@ -53,3 +54,24 @@ def values(x: Tensor) -> np.ndarray | None:
     if x.device.type == "meta" or isinstance(x._storage.array, jax.core.Tracer):
         return None
     return x._host()
+
+
+def keep_format(result: Tensor, *inputs: Tensor | None) -> Tensor:
+    """`result` with the channels last in memory where one of the inputs has them so."""
+    for x in inputs:
+        if x is None or x.ndim not in (4, 5) or not (x._steps or x._storage.strides is not None):
+            continue
+        layout = formats.channels_last if x.ndim == 4 else formats.channels_last_3d
+        if x.is_contiguous(memory_format=layout) and not x.is_contiguous():  # type: ignore[attr-defined]
+            _lay_channels_last(result)
+            break
+    return result
+
+
+def _lay_channels_last(x: Tensor) -> None:
+    _, channels, *spatial = x._dims()
+    strides, step = [], channels
+    for size in reversed(spatial):
+        strides.append(step)
+        step *= size
+    x._storage.strides = (step, 1, *reversed(strides))

@@ -153,7 +153,7 @@ def _conv(
     _check_reach(x, kernel, pairs, dilation)
     _check_types(x, weight, bias)
     y = apply(CONV, (x, weight, bias), (stride, pairs, dilation, int(groups)))
-    return y if batched else y.squeeze(0)
+    return checks.keep_format(y, x, weight) if batched else y.squeeze(0)
 
 
 def _conv_transpose(
@@ -184,7 +184,7 @@ def _conv_transpose(
     _check_types(x, weight, bias)
     static = (stride, padding, extra, dilation, int(groups))
     y = apply(CONV_TRANSPOSE, (x, weight, bias), static)
-    return y if batched else y.squeeze(0)
+    return checks.keep_format(y, x, weight) if batched else y.squeeze(0)
 
 
 def _output_padding_message(extra: Any, stride: Any, dilation: Any) -> str:

@@ -84,10 +84,10 @@ def batch_norm(
     )
     checks.floating("batch_norm", input)
     if not training:
-        return apply(
-            BATCH_NORM_EVAL, (input, weight, bias, running_mean, running_var), (float(eps),)
-        )
-    return _train(BATCH_NORM, input, weight, bias, running_mean, running_var, momentum, eps)
+        inputs = (input, weight, bias, running_mean, running_var)
+        return checks.keep_format(apply(BATCH_NORM_EVAL, inputs, (float(eps),)), input)
+    y = _train(BATCH_NORM, input, weight, bias, running_mean, running_var, momentum, eps)
+    return checks.keep_format(y, input)
 
 
 def _train(
@@ -224,7 +224,8 @@ def group_norm(
                 f"{checks.sizes(input)}"
             )
     checks.floating("GroupNormKernelImpl", input)
-    return apply(GROUP_NORM, (input, weight, bias), (int(num_groups), float(eps)))
+    y = apply(GROUP_NORM, (input, weight, bias), (int(num_groups), float(eps)))
+    return checks.keep_format(y, input)
 
 
 def local_response_norm(

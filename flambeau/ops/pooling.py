@@ -152,7 +152,10 @@ def max_pool(
     _check_windows(name, x, rank, kernel, steps, pads, dilations, ceil_mode)
     checks.floating(name, x, integers=True)
     static = (kernel, steps, pads, dilations, bool(ceil_mode))
-    return apply((MAX_POOL_INDICES if return_indices else MAX_POOL)[rank], (x,), static)
+    if not return_indices:
+        return checks.keep_format(apply(MAX_POOL[rank], (x,), static), x)
+    values, indices = apply(MAX_POOL_INDICES[rank], (x,), static)
+    return checks.keep_format(values, x), checks.keep_format(indices, x)
 
 
 def avg_pool(
@@ -179,7 +182,7 @@ def avg_pool(
     if x._dtype_numpy().kind not in "fVi" or x._dtype_numpy().itemsize < 8:
         checks.floating(f"avg_pool{max(rank, 2)}d", x)
     static = (kernel, steps, pads, bool(ceil_mode), bool(count_include_pad), divisor_override)
-    return apply(AVG_POOL[rank], (x,), static)
+    return checks.keep_format(apply(AVG_POOL[rank], (x,), static), x)
 
 
 def _adaptive_size(name: str, x: Tensor, size: Any, rank: int) -> tuple[int, ...]:
@@ -218,7 +221,8 @@ def adaptive_avg_pool(rank: int, input: Tensor, output_size: Any) -> Tensor:
     size = _adaptive_size(name, x, output_size, rank)
     checks.floating(name.replace("1", "2"), x)
     whole = rank > 1 and set(size) == {1}
-    return apply(ADAPTIVE_AVG_POOL[rank], (x,), (size,), "MeanBackward1" if whole else None)
+    label = "MeanBackward1" if whole else None
+    return checks.keep_format(apply(ADAPTIVE_AVG_POOL[rank], (x,), (size,), label), x)
 
 
 def adaptive_max_pool(rank: int, input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
