@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
-from ..core.function import Function, once_differentiable
+from typing import Any
+
+from ..core.function import Function, FunctionCtx, FunctionMeta, once_differentiable
 from ..core.function import FunctionNode as BackwardCFunction
 
-FunctionCtx = BackwardCFunction
 
-__all__ = ["BackwardCFunction", "Function", "FunctionCtx", "once_differentiable"]
+class InplaceFunction(Function):
+    """`Function` under an old name.
+
+    Args:
+        inplace: kept as an attribute.
+    """
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+
+class NestedIOFunction(Function):
+    """Raises: functions of nested tuples went with the old form of `Function`."""
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Raises: use `Function`."""
+        raise NotImplementedError("flambeau.autograd.NestedIOFunction.apply")
+
+
+__all__ = [
+    "BackwardCFunction",
+    "Function",
+    "FunctionCtx",
+    "FunctionMeta",
+    "InplaceFunction",
+    "NestedIOFunction",
+    "once_differentiable",
+]
