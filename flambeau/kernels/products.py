@@ -6,10 +6,13 @@ integer addition does.
 
 from __future__ import annotations
 
+import math
+
+import jax
 import numpy as np
 from jax import lax
 
-from .common import broadcast, cast, compute_dtype, expand
+from .common import broadcast, cast, compute_dtype, expand, unbroadcast
 from .elementwise import widened
 
 
@@ -107,6 +110,17 @@ def matmul(a, b):
     return cast(_matrix_product(a, b), a.dtype)
 
 
+def matmul_vjp(cts, inputs, outputs, needs):
+    """A stack times one matrix is `mm` of the flattened stack; else what JAX derives."""
+    (a, b), g = inputs, cts[0]
+    if b.ndim == 2 and a.ndim > 2:
+        flat = [lax.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])) for x in (a, g)]
+        ga, gb = mm_vjp((flat[1],), (flat[0], b), outputs, needs)
+        return (None if ga is None else lax.reshape(ga, a.shape)), gb
+    gradients = jax.vjp(matmul, a, b)[1](conjugate(g))
+    return tuple(conjugate(x) if need else None for x, need in zip(gradients, needs, strict=True))
+
+
 def _blend(start, product, beta, alpha, dtype):
     """beta start + alpha product, where `product` comes in the compute type."""
     wide = product.dtype
@@ -120,6 +134,23 @@ def _blend(start, product, beta, alpha, dtype):
 def addmm(start, a, b, beta, alpha):
     """beta start + alpha (a b). `start` is None where beta is 0: NaNs in it do not count."""
     return _blend(start, _contract_wide(a, b, ((1,), (0,))), beta, alpha, a.dtype)
+
+
+def addmm_vjp(cts, inputs, outputs, needs):
+    """beta g for `start`, alpha times `mm`'s derivative for the rest."""
+    (start, a, b, beta, alpha), g = inputs, cts[0]
+    ga, gb = (
+        None if x is None else _scaled(x, alpha) for x in mm_vjp((g,), (a, b), outputs, needs[1:3])
+    )
+    gs = unbroadcast(_scaled(g, beta), start.shape) if needs[0] else None
+    return gs, ga, gb, None, None
+
+
+def _scaled(g, factor):
+    """conj(factor) g, rounded once."""
+    wide = cast(g, compute_dtype(g.dtype))
+    factor = conjugate(cast(factor, wide.dtype))
+    return cast(lax.mul(wide, expand(factor, wide.shape)), g.dtype)
 
 
 def addmv(start, matrix, vector, beta, alpha):

@@ -1,5 +1,6 @@
 """Products against the oracle."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ ADDED = [
 @pytest.mark.parametrize("row", ADDED, ids=lambda r: r[0].__name__)
 def test_added_product(row):
     kernel, oracle, inputs = row
-    scalars = [np.float32(0.5), np.float32(-2)]
+    scalars = [np.array(0.5, np.float32), np.array(-2, np.float32)]
     check(
         lambda *a: kernel(*a, *scalars),
         lambda *a: oracle(*a, beta=0.5, alpha=-2),
@@ -114,6 +115,16 @@ def test_added_product(row):
         grad=False,
         atol=1e-5,
     )
+
+
+def test_addmm_rule():
+    start, a, b, g = (jnp.asarray(real(*s)) for s in ((3,), (2, 4), (4, 3), (2, 3)))
+    scalars = (jnp.float32(0.5), jnp.float32(-2))
+    wanted = jax.vjp(lambda *x: products.addmm(*x, *scalars), start, a, b)[1](g)
+    needs = (True, True, True, False, False)
+    found = products.addmm_vjp((g,), (start, a, b, *scalars), None, needs)
+    for ours, theirs in zip(found[:3], wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_narrow_products_are_rounded_once():
