@@ -239,6 +239,17 @@ def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> T
     return matrix_norm(input, "nuc", dim, keepdim)
 
 
+@declare(method=False)
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The norms of the slices along axis `dim`, whose axis is kept (of everything for -1)."""
+    if dim == -1:
+        return _norm(v, pow)
+    ndim = len(v._dims())
+    axis = dimension(dim, ndim)
+    others = tuple(i for i in range(ndim) if i != axis)
+    return vector_norm(v, pow, others, True) if others else v.abs()
+
+
 @member(LINALG)
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """The condition number in a norm of `matrix_norm` (None: 2)."""

@@ -141,6 +141,7 @@ ROWS = [
         call(S(2, 2), 3),
         **CONDITION,
     ),
+    *table("norm_except_dim", call(S(2, 3, 4)), call(S(2, 3), 1, 1), call(S(3, 2), 2, -1)),
     *table("linalg.vander", call(S(3)), call(S(2, 3), N=2), call(I(3)), call(S(3), N=1)),
     *table("linalg.tensorinv", call(S(2, 3, 6)), call(S(6, 2, 3), 1), call(S(2, 3)), **CONDITION),
     *table("linalg.tensorsolve", call(S(2, 3, 6), S(2, 3)), call(S(2, 3), S(2)), **CONDITION),
