@@ -13,9 +13,9 @@ from ..core.storage import Storage
 from ..core.tensor import Tensor
 from ..devices import device as Device
 from ..dtypes import dtype as DType
-from ..nn.parameter import Parameter
+from ..nn.parameter import Buffer, Parameter
 from ..size import Size
-from .tags import TYPED_STORAGES, Global
+from .tags import REBUILD_FROM_TYPE, TENSOR, TYPED_STORAGES, Global, is_own
 
 _BATCH = 1000  # items between two marks
 
@@ -67,11 +67,7 @@ class Encoder:
         if writer is None:
             writer = next((w for kind, w in _WRITERS_BY_BASE if isinstance(value, kind)), None)
         if writer is None:
-            kind = type(value)
-            raise NotImplementedError(
-                f"torch.save of an object of type {kind.__module__}.{kind.__qualname__}: "
-                "save tensors, plain values and containers of them; of a module its state_dict()"
-            )
+            raise NotImplementedError(_unknown(value))
         writer(self, value)
 
     def _none(self, value: None) -> None:
@@ -199,33 +195,55 @@ class Encoder:
         self._remember(id(value), value)
 
     def _tensor(self, value: Tensor) -> None:
+        if type(value) is not Tensor and type(value) is not Buffer:
+            raise NotImplementedError(_unknown(value))
+        attributes = own_attributes(value)
+        if attributes:
+            self._global(REBUILD_FROM_TYPE)
+            self._out += b"("
+        typed = TYPED_STORAGES.get(_name(value.dtype))
+        rebuild = "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3"
+        self._global(Global("torch._utils", rebuild))
+        if attributes:
+            self._global(TENSOR)
+        self._tensor_arguments(value, typed)
+        if attributes:
+            self._dict(attributes)
+            self._out += b"t"
+        self._out += b"R"
+        self._remember(id(value), value)
+
+    def _tensor_arguments(self, value: Tensor, typed: str | None) -> None:
         if value.device.type == "meta":
             raise NotImplementedError("torch.save of a tensor on the meta device")
-        dtype = _name(value.dtype)
-        typed = TYPED_STORAGES.get(dtype)
-        rebuild = "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3"
         strides, offset = value._strides_offset()
-        self._global(Global("torch._utils", rebuild))
         self._out += b"("
-        self._storage(value, dtype, typed)
+        self._storage(value, typed)
         for item in (offset, tuple(value.shape), tuple(strides), value.requires_grad):
             self._write(item)
         self._call(Global("collections", "OrderedDict"))  # backward hooks are not saved
         if not typed:
             self._dtype(value.dtype)
-        self._out += b"tR"
-        self._remember(id(value), value)
+        self._out += b"t"
 
     def _parameter(self, value: Parameter) -> None:
-        self._global(Global("torch._utils", "_rebuild_parameter"))
+        if type(value) is not Parameter:
+            raise NotImplementedError(_unknown(value))
+        attributes = own_attributes(value)
+        state = "_with_state" if attributes else ""
+        self._global(Global("torch._utils", f"_rebuild_parameter{state}"))
+        self._out += b"("
         self._tensor(value.detach())
         self._bool(value.requires_grad)
         self._call(Global("collections", "OrderedDict"))
-        self._out += b"\x87R"
+        if attributes:
+            self._dict(attributes)
+        self._out += b"tR"
         self._remember(id(value), value)
 
-    def _storage(self, tensor: Tensor, dtype: str, typed: str | None) -> None:
+    def _storage(self, tensor: Tensor, typed: str | None) -> None:
         """The reference to a record; tensors that share memory refer to the same one."""
+        dtype = _name(tensor.dtype)
         storage = tensor._storage
         known = self._keys.get(id(storage))
         if known is None:
@@ -274,6 +292,19 @@ _WRITERS_BY_BASE: tuple[tuple[type, Callable[[Encoder, Any], None]], ...] = (
     (Parameter, Encoder._parameter),
     (Tensor, Encoder._tensor),
 )
+
+
+def _unknown(value: object) -> str:
+    kind = type(value)
+    return (
+        f"torch.save of an object of type {kind.__module__}.{kind.__qualname__}: "
+        "save tensors, plain values and containers of them; of a module its state_dict()"
+    )
+
+
+def own_attributes(tensor: Tensor) -> dict[str, Any]:
+    """The attributes that a user gave to a tensor."""
+    return {name: value for name, value in tensor.__dict__.items() if is_own(name)}
 
 
 def _name(dtype: DType) -> str:

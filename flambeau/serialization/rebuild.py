@@ -16,7 +16,7 @@ from ..devices import device as Device
 from ..nn.parameter import Parameter
 from ..size import Size
 from .archive import ArchiveReader, CheckpointError
-from .tags import STORAGE_DTYPES, Global
+from .tags import REBUILD_FROM_TYPE, STORAGE_DTYPES, TENSOR, Global, is_own
 
 # A tensor whose elements repeat (`expand`) may be larger than its record, but only so far.
 _REPEATED_BYTES = 1 << 26
@@ -104,7 +104,7 @@ class Rebuilder:
         """The object of a name that is no function; None for a function."""
         if tag.module == "torch" and tag.name in dtypes.BY_NAME:
             return dtypes.BY_NAME[tag.name]
-        known = tag in _FUNCTIONS or tag == _UNTYPED
+        known = tag in _FUNCTIONS or tag in (_UNTYPED, TENSOR)
         if known or (tag.module == "torch" and tag.name in STORAGE_DTYPES):
             return None
         raise CheckpointError(
@@ -237,6 +237,25 @@ def _parameter(data: Any, requires_grad: Any, backward_hooks: Any) -> Parameter:
     return Parameter(data, requires_grad)
 
 
+def _parameter_with_state(
+    data: Any, requires_grad: Any, backward_hooks: Any, state: Any
+) -> Parameter:
+    return _with_attributes(_parameter(data, requires_grad, backward_hooks), state)
+
+
+def _from_type(function: Any, kind: Any, arguments: Any, state: Any) -> Tensor:
+    if function not in _TENSOR_FUNCTIONS or kind != TENSOR or type(arguments) is not tuple:
+        raise CheckpointError(f"a tensor of the checkpoint is of type {kind}, made by {function}")
+    return _with_attributes(_TENSOR_FUNCTIONS[function](*arguments), state)
+
+
+def _with_attributes(tensor: Any, state: Any) -> Any:
+    if type(state) is not dict or not all(type(n) is str and is_own(n) for n in state):
+        raise CheckpointError(f"a tensor of the checkpoint has attributes {state}")
+    tensor.__dict__.update(state)
+    return tensor
+
+
 def _ordered_dict(*items: Any) -> OrderedDict[Any, Any]:
     if items:
         raise CheckpointError("an OrderedDict of the checkpoint is malformed")
@@ -293,9 +312,14 @@ _SET_ITEMS = (str, bytes, int, float, type(None))
 _UNTYPED = Global("torch.storage", "UntypedStorage")
 HASHABLE = (dtypes.dtype, Device, Size)
 
-_FUNCTIONS: dict[Global, Callable[..., Any]] = {
+_TENSOR_FUNCTIONS: dict[Any, Callable[..., Tensor]] = {
     Global("torch._utils", "_rebuild_tensor_v2"): _tensor_v2,
     Global("torch._utils", "_rebuild_tensor_v3"): _tensor_v3,
+}
+_FUNCTIONS: dict[Global, Callable[..., Any]] = {
+    **_TENSOR_FUNCTIONS,
+    REBUILD_FROM_TYPE: _from_type,
+    Global("torch._utils", "_rebuild_parameter_with_state"): _parameter_with_state,
     Global("torch._utils", "_rebuild_parameter"): _parameter,
     Global("collections", "OrderedDict"): _ordered_dict,
     Global("collections", "Counter"): _counter,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..core.tensor import Tensor
+
 
 class Global(NamedTuple):
     """A global name in a pickle."""
@@ -13,6 +15,15 @@ class Global(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.module}.{self.name}"
+
+
+TENSOR = Global("torch", "Tensor")
+REBUILD_FROM_TYPE = Global("torch._tensor", "_rebuild_from_type_v2")
+
+
+def is_own(name: str) -> bool:
+    """Whether an attribute of a tensor of this name is a user's, and not the library's."""
+    return name != "_storage" and not name.startswith("__") and not hasattr(Tensor, name)
 
 
 # Of dtypes that have a storage class of their own; all others are saved as untyped bytes.

@@ -151,6 +151,16 @@ def test_one_untyped_record_under_two_dtypes():
     refused(instructions(pickled, [bytes(4), bytes(4)]))
 
 
+def test_attributes_may_not_replace_the_librarys_own():
+    for name in ("_storage", "grad", "shape", "__class__"):
+        tensor = torch.ones(2)
+        tensor.__dict__["x" * len(name)] = 1
+        data = records(checkpoint(tensor))
+        pickled = data["archive/data.pkl"].replace(b"x" * len(name), name.encode())
+        assert name.encode() in pickled
+        refused(instructions(pickled, [data["archive/data/0"]]), "has attributes")
+
+
 def test_the_hand_made_tensor_is_read():
     data = instructions(tensor_pickle(), [TWO])
     assert flambeau.load(io.BytesIO(data)).tolist() == [1, 2]
@@ -233,6 +243,9 @@ def test_tensors_that_do_not_fit_their_records(wrong):
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.",
         b"\x80\x02ctorch._utils\n_rebuild_parameter\nN\x88}\x87R.",
         b"\x80\x02i__main__\nA\n.",
+        b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(NNNNtR.",
+        b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(]NNNtR.",
+        b"\x80\x02ctorch._tensor\n_rebuild_from_type_v2\n(ctorch\nSize\nctorch\nTensor\n)}tR.",
         b"\x80\x02\x82\x01.",
         b"\x80\x02cbuiltins\nset\n]]a\x85R.",
         b"\x80\x04\x8f(]\x90.",

@@ -418,3 +418,39 @@ def test_one_memory_under_two_dtypes_is_refused():
     for library, value in ((flambeau, x), (torch, torch.zeros(2))):
         with pytest.raises(RuntimeError, match="view the same data as different types"):
             library.save([value, value.view(library.int32)], io.BytesIO())
+
+
+def test_attributes_of_tensors_are_kept():
+    tensor, parameter = flambeau.ones(2), flambeau.nn.Parameter(flambeau.ones(1))
+    tensor.label, tensor.scale = "a", flambeau.ones(1, dtype=flambeau.uint16)
+    parameter.group = [1, 2]
+    for loaded in (
+        flambeau.load(saved([tensor, parameter])),
+        torch.load(saved([tensor, parameter]), weights_only=True),
+        flambeau.load(saved(torch.load(saved([tensor, parameter])), torch)),
+    ):
+        assert loaded[0].label == "a"
+        assert loaded[0].scale.tolist() == [1]
+        assert loaded[1].group == [1, 2]
+        assert vars(loaded[1]).keys() >= {"group"}
+    refused = flambeau.ones(1)
+    refused.__dict__["not_plain"] = object()
+    with pytest.raises(NotImplementedError, match=r"object of type builtins\.object"):
+        saved(refused)
+
+
+def test_buffers():
+    for loaded in (
+        flambeau.load(saved(torch.nn.Buffer(torch.ones(2)), torch)),
+        torch.load(saved(flambeau.nn.Buffer(flambeau.ones(2))), weights_only=True),
+        flambeau.load(saved(flambeau.nn.Buffer(flambeau.ones(2)))),
+    ):
+        assert loaded.tolist() == [1, 1]
+
+
+def test_subclasses_of_tensors_are_refused():
+    class Marked(flambeau.Tensor):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Marked"):
+        saved(flambeau.ones(2).as_subclass(Marked))
