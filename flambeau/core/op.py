@@ -31,7 +31,7 @@ def apply(
         A Tensor, or a tuple of them where the kernel returns a tuple.
     """
     program = op.programs[static]
-    device = None
+    device = result_class = None
     needs_grad = unusual = False
     arrays = []
     for x in inputs:
@@ -42,6 +42,8 @@ def apply(
                 device = storage.device if device is None else common_device(inputs)
             if x._steps or storage.strides is not None:
                 unusual = True
+            if x._result_class is not None:
+                result_class = x._result_class
             if x._node is not None or x._requires_grad or (x._base is not None and x.requires_grad):
                 needs_grad = True
         else:
@@ -69,6 +71,9 @@ def apply(
         results = (wrap(out, device, strides),)
     if recording:
         record(op, program, static, inputs, arrays, results, residuals, label or op.label)
+    if result_class is not None:
+        for result in results:
+            result.__class__ = result_class
     return results if several else results[0]
 
 

@@ -83,6 +83,20 @@ class Tensor(Attached):
     _retains_grad: bool = False
     __array_priority__ = 1000
 
+    # What the results of operations on this tensor are: None stands for plain tensors. A user's
+    # subclass makes more of its own kind; a Parameter and its subclasses make tensors.
+    _result_class: type[Tensor] | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for name in ("__torch_function__", "__torch_dispatch__"):
+            if name in cls.__dict__:
+                raise NotImplementedError(f"flambeau: {name} of {cls.__qualname__}")
+        ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+        parents = [b for b in cls.__bases__ if issubclass(b, Tensor) and b is not Tensor]
+        if not ours and all(b._result_class is not None for b in parents):
+            cls._result_class = cls
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
         from .legacy import legacy_tensor
 
@@ -344,7 +358,7 @@ class Tensor(Attached):
 
     def detach(self) -> Tensor:
         """The same storage without its history: writes show on both sides."""
-        result = alias(self)
+        result = alias(self, self._result_class or Tensor)
         if self._own_version is not None:
             result._own_version = self._own_version
         return result

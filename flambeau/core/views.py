@@ -89,7 +89,7 @@ def view_pieces(x: Tensor, label: str, axis: int, sizes: Sequence[int], keep: bo
 
 def _unrecorded(x: Tensor, steps: tuple[tuple[Any, ...], ...], offsets: tuple[int, ...]) -> Tensor:
     """A view without its node."""
-    result = object.__new__(Tensor)
+    result = object.__new__(x._result_class or Tensor)
     storage = result._storage = x._storage
     shape, dtype = x._dims(), x._view_dtype or storage.array.dtype
     old = dtype
