@@ -428,3 +428,14 @@ def test_choice_of_implementation(names, axes):
         assert attention._cur_sdpa_kernel_backends() == before
     # PyTorch adds the reasons as warnings.
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+@pytest.mark.parametrize("shape", [(0, 2, 8), (3, 0, 8)])
+def test_nothing_to_attend(shape, need_weights):
+    layers = seeded("nn.MultiheadAttention(8, 2)")
+
+    def call(_, layer, x):
+        return layer(x, x, x, need_weights=need_weights)
+
+    compare(call, inputs_of([shape]), layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 from ... import dtypes
 from ...core.tensor import Tensor
@@ -12,6 +13,8 @@ from ...ops.pixels import pad
 from ...ops.registry import FUNCTIONS
 
 _MASKS = ("key_padding_mask", "attn_mask")
+
+_Split = tuple[int, int]  # N and heads
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
@@ -88,11 +91,20 @@ def _projected(
     if query is key is value:
         return list(linear(query, weight, bias).chunk(3, -1))  # type: ignore[attr-defined]
     weights = weight.chunk(3)  # type: ignore[attr-defined]
-    biases = (None,) * 3 if bias is None else bias.chunk(3)  # type: ignore[attr-defined]
-    return _separately(query, key, value, weights, biases)
+    return _separately(query, key, value, weights, _thirds(bias))
 
 
-def _separately(query: Tensor, key: Tensor, value: Tensor, weights, biases) -> list[Tensor]:
+def _thirds(bias: Tensor | None) -> Sequence[Tensor | None]:
+    return (None,) * 3 if bias is None else bias.chunk(3)  # type: ignore[attr-defined]
+
+
+def _separately(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor | None],
+) -> list[Tensor]:
     three = zip((query, key, value), weights, biases, strict=True)
     return [linear(x, weight, bias) for x, weight, bias in three]
 
@@ -167,103 +179,132 @@ def multi_head_attention_forward(
     """
     batched = _check_axes(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:
-        same = query is key, key is value
-        query = query.unsqueeze(1)  # type: ignore[attr-defined]
-        key = query if same[0] else key.unsqueeze(1)  # type: ignore[attr-defined]
-        value = key if same[1] else value.unsqueeze(1)  # type: ignore[attr-defined]
+        query, key, value = _with_batch(query, key, value)
         if key_padding_mask is not None:
             key_padding_mask = key_padding_mask.unsqueeze(0)  # type: ignore[attr-defined]
-    length, batch, width = query._dims()
-    source = key._dims()[0]
-    if key_padding_mask is not None:
-        warn_of_mixed_masks(key_padding_mask, attn_mask)
-    key_padding_mask = added_mask(key_padding_mask, "key_padding_mask", query.dtype)
-    if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
-            "method `generate_square_subsequent_mask` to create this mask."
-        )
-    if is_causal and key_padding_mask is None and not need_weights:
-        attn_mask = None
-    else:
-        attn_mask = added_mask(attn_mask, "attn_mask", query.dtype)
-        is_causal = is_causal and key_padding_mask is None and not need_weights
-    if width != embed_dim_to_check:
-        raise AssertionError(
-            f"was expecting embedding dimension of {embed_dim_to_check}, but got {width}"
-        )
-    head = width // num_heads
-    if head * num_heads != width:
-        raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
-    ours, other = key._dims(), value._dims()
-    if (ours[:2] if use_separate_proj_weight else ours) != (
-        other[:2] if use_separate_proj_weight else other
-    ):
-        if use_separate_proj_weight:
-            raise AssertionError(
-                f"key's sequence and batch dims {key.shape[:2]} do not match value's "
-                f"{value.shape[:2]}"
-            )
-        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
-
+    padding, mask, is_causal = _masks(query, key_padding_mask, attn_mask, is_causal, need_weights)
+    head = _check_widths(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     if use_separate_proj_weight:
-        names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
         weights = (q_proj_weight, k_proj_weight, v_proj_weight)
-        for name, weight in zip(names, weights, strict=True):
-            if weight is None:
-                raise AssertionError(f"use_separate_proj_weight is True but {name} is None")
-        biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)  # type: ignore[attr-defined]
-        q, k, v = _separately(query, key, value, weights, biases)
+        q, k, v = _separately(query, key, value, _given(weights), _thirds(in_proj_bias))
     else:
         if in_proj_weight is None:
             raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
         q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias)
 
-    if attn_mask is not None:
-        attn_mask = _check_attn_mask(attn_mask, batch * num_heads, length, source)
+    length, batch, width = query._dims()
+    rows = batch * num_heads
+    if mask is not None:
+        mask = _check_attn_mask(mask, rows, length, key._dims()[0])
     if bias_k is not None and bias_v is not None:
         if static_k is not None or static_v is not None:
             raise AssertionError("bias cannot be added to static key or value.")
         k = FUNCTIONS["cat"]([k, bias_k.repeat(1, batch, 1)])  # type: ignore[attr-defined]
         v = FUNCTIONS["cat"]([v, bias_v.repeat(1, batch, 1)])  # type: ignore[attr-defined]
-        attn_mask, key_padding_mask = _lengthened(attn_mask), _lengthened(key_padding_mask)
-    rows = batch * num_heads
-    q = q.reshape(length, rows, head).transpose(0, 1)
-    if static_k is not None:
-        k = _static(static_k, "static_k", rows, head)
-    else:
-        k = k.reshape(k._dims()[0], rows, head).transpose(0, 1)
-    if static_v is not None:
-        v = _static(static_v, "static_v", rows, head)
-    else:
-        v = v.reshape(v._dims()[0], rows, head).transpose(0, 1)
+        mask, padding = _lengthened(mask), _lengthened(padding)
+    q = _in_heads(q, rows, head)
+    k = _in_heads(k, rows, head) if static_k is None else _static(static_k, "static_k", rows, head)
+    v = _in_heads(v, rows, head) if static_v is None else _static(static_v, "static_v", rows, head)
     if add_zero_attn:
         nothing = FUNCTIONS["zeros"]((rows, 1, head), dtype=k.dtype, device=k.device)
         k, v = FUNCTIONS["cat"]([k, nothing], 1), FUNCTIONS["cat"]([v, nothing], 1)
-        attn_mask, key_padding_mask = _lengthened(attn_mask), _lengthened(key_padding_mask)
-    source = k._dims()[1]
-    if key_padding_mask is not None:
-        attn_mask = _with_padding(attn_mask, key_padding_mask, batch, num_heads, source)
+        mask, padding = _lengthened(mask), _lengthened(padding)
+    if padding is not None:
+        mask = _with_padding(mask, padding, batch, num_heads, k._dims()[1])
 
-    p = dropout_p if training else 0.0
+    p, split = dropout_p if training else 0.0, (batch, num_heads)
+    found = None
     if need_weights:
-        made, weights = attention_with_weights(q, k, v, attn_mask, p)
-        weights = weights.view(batch, num_heads, length, source)  # type: ignore[attr-defined]
-        if average_attn_weights:
-            weights = weights.mean(1)
-        weights = weights if batched else weights.squeeze(0)
-        made = made.transpose(0, 1)  # type: ignore[attr-defined]
+        made, found = _with_weights(q, k, v, mask, p, split, average_attn_weights)
+        found = found if batched else found.squeeze(0)  # type: ignore[attr-defined]
     else:
-        four = [x.reshape(batch, num_heads, x._dims()[1], head) for x in (q, k, v)]
-        made = scaled_dot_product_attention(
-            *four, _per_head(attn_mask, batch, num_heads), p, is_causal
-        )
-        weights = None
-        made = made.permute(2, 0, 1, 3)  # type: ignore[attr-defined]
-    made = made.reshape(length * batch, width)
-    made = linear(made, out_proj_weight, out_proj_bias)
+        made = _without_weights(q, k, v, mask, p, split, is_causal)
+    made = linear(made.reshape(length * batch, width), out_proj_weight, out_proj_bias)  # type: ignore[attr-defined]
     made = made.view(length, batch, made._dims()[1])  # type: ignore[attr-defined]
-    return (made if batched else made.squeeze(1)), weights
+    return (made if batched else made.squeeze(1)), found
+
+
+def _with_batch(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The three with a batch of one; what was one tensor stays one."""
+    q = query.unsqueeze(1)  # type: ignore[attr-defined]
+    k = q if key is query else key.unsqueeze(1)  # type: ignore[attr-defined]
+    return q, k, k if value is key else value.unsqueeze(1)  # type: ignore[attr-defined]
+
+
+def _masks(
+    query: Tensor,
+    padding: Tensor | None,
+    mask: Tensor | None,
+    is_causal: bool,
+    need_weights: bool,
+) -> tuple[Tensor | None, Tensor | None, bool]:
+    """The masks as numbers to add; the causal one is dropped where the hint can replace it."""
+    warn_of_mixed_masks(padding, mask)
+    padding = added_mask(padding, "key_padding_mask", query.dtype)
+    if is_causal and mask is None:
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method `generate_square_subsequent_mask` to create this mask."
+        )
+    if is_causal and padding is None and not need_weights:
+        return padding, None, True
+    return padding, added_mask(mask, "attn_mask", query.dtype), False
+
+
+def _check_widths(
+    query: Tensor, key: Tensor, value: Tensor, expected: int, num_heads: int, separate: bool
+) -> int:
+    """Features a head; AssertionError where the sizes do not fit."""
+    width = query._dims()[2]
+    if width != expected:
+        raise AssertionError(f"was expecting embedding dimension of {expected}, but got {width}")
+    head = width // num_heads
+    if head * num_heads != width:
+        raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
+    if separate and key._dims()[:2] != value._dims()[:2]:
+        raise AssertionError(
+            f"key's sequence and batch dims {key.shape[:2]} do not match value's {value.shape[:2]}"
+        )
+    if not separate and key._dims() != value._dims():
+        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
+    return head
+
+
+def _given(weights: Sequence[Tensor | None]) -> list[Tensor]:
+    """The weights, of which none may be missing."""
+    found = []
+    for letter, weight in zip("qkv", weights, strict=True):
+        if weight is None:
+            raise AssertionError(
+                f"use_separate_proj_weight is True but {letter}_proj_weight is None"
+            )
+        found.append(weight)
+    return found
+
+
+def _in_heads(x: Tensor, rows: int, head: int) -> Tensor:
+    """(L, N, E) to (N * heads, L, E / heads)."""
+    return x.reshape(x._dims()[0], rows, head).transpose(0, 1)  # type: ignore[attr-defined]
+
+
+def _with_weights(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float, split: _Split, average: bool
+) -> tuple[Tensor, Tensor]:
+    """The result (L, N * heads, E / heads), and the weights."""
+    made, weights = attention_with_weights(q, k, v, mask, p)
+    weights = weights.view(*split, *weights._dims()[1:])  # type: ignore[attr-defined]
+    weights = weights.mean(1) if average else weights
+    return made.transpose(0, 1), weights  # type: ignore[attr-defined]
+
+
+def _without_weights(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, p: float, split: _Split, is_causal: bool
+) -> Tensor:
+    """The result (L, N, heads, E / heads)."""
+    q, k, v = (x.reshape(*split, *x._dims()[1:]) for x in (q, k, v))  # type: ignore[attr-defined]
+    mask = _per_head(mask, split)
+    made = scaled_dot_product_attention(q, k, v, mask, p, is_causal)
+    return made.permute(2, 0, 1, 3)  # type: ignore[attr-defined]
 
 
 def _with_padding(
@@ -281,10 +322,10 @@ def _with_padding(
     return padding if mask is None else mask + padding
 
 
-def _per_head(mask: Tensor | None, batch: int, heads: int) -> Tensor | None:
+def _per_head(mask: Tensor | None, split: _Split) -> Tensor | None:
     """(N * heads, L, S) to (N, heads, L, S), (1, L, S) to (1, 1, L, S)."""
     if mask is None:
         return None
     if mask._dims()[0] == 1:
         return mask.unsqueeze(0)  # type: ignore[attr-defined]
-    return mask.view(batch, heads, *mask._dims()[1:])  # type: ignore[attr-defined]
+    return mask.view(*split, *mask._dims()[1:])  # type: ignore[attr-defined]

@@ -124,7 +124,7 @@ class MultiheadAttention(Module):
             init.constant_(self.out_proj.bias, 0.0)
         if self.bias_k is not None:
             init.xavier_normal_(self.bias_k)
-            init.xavier_normal_(self.bias_v)
+            init.xavier_normal_(self.bias_v)  # type: ignore[arg-type]
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__({"_qkv_same_embed_dim": True, **state})
@@ -233,8 +233,8 @@ class MultiheadAttention(Module):
             if attn_mask.dim() == 3:
                 merged = attn_mask.view(batch, -1, length, length)  # type: ignore[attr-defined]
             else:
-                merged = attn_mask.view(1, 1, length, length)  # type: ignore[attr-defined]
-                merged = merged.expand(batch, self.num_heads, -1, -1)
+                square = attn_mask.view(1, 1, length, length)  # type: ignore[attr-defined]
+                merged = square.expand(batch, self.num_heads, -1, -1)
             if key_padding_mask is not None:
                 padding = key_padding_mask.view(batch, 1, 1, length)  # type: ignore[attr-defined]
                 merged = merged + padding.expand(-1, self.num_heads, -1, -1)

@@ -445,7 +445,7 @@ class TransformerEncoderLayer(Module):
         is_causal: bool = False,
     ) -> Tensor:
         """Attention of the source to itself, and dropout."""
-        masks = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask}
+        masks: dict[str, Any] = {"attn_mask": attn_mask, "key_padding_mask": key_padding_mask}
         if self.takes_fast_path(x):
             made, _ = self.self_attn.attend(
                 x, x, x, need_weights=False, is_causal=False, plain=True, **masks
