@@ -4,4 +4,4 @@
 
 from . import attention, functional, init, modules, parameter, utils
 from .modules import *
-from .parameter import Buffer, Parameter
+from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.tensor import Tensor, alias, wrap
 from ..dtypes import get_default_dtype
+from ..ops.registry import FUNCTIONS
 
 
 def _as_class(cls: type, data: Tensor | None) -> Any:
@@ -86,9 +87,107 @@ class Buffer(Tensor):
         return plain.__repr__(**options)
 
 
+_NO_SHAPE = (
+    "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
+    "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. "
+    "Call `forward` to initialize the parameters before accessing their attributes."
+)
+_NO_VALUE = (
+    "Attempted to use an uninitialized parameter in an operation. This error happens when you are "
+    "using a `LazyModule` or explicitly manipulating "
+    "`torch.nn.parameter.UninitializedParameter` objects. When using LazyModules Call `forward` "
+    "with a dummy batch to initialize the parameters before calling torch functions"
+)
+
+
+class UninitializedTensorMixin:
+    """What tensors share that wait for their shape."""
+
+    cls_to_become: type
+
+    @property
+    def shape(self) -> Any:
+        """Raises: there is none yet."""
+        raise RuntimeError(_NO_SHAPE)
+
+    def numel(self) -> int:
+        """Raises: there are none yet."""
+        raise ValueError(_NO_VALUE)
+
+    def _array(self) -> Any:
+        raise ValueError(_NO_VALUE)
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become a tensor of this shape, its values uninitialised."""
+        own: Any = self
+        made = FUNCTIONS["empty"](
+            tuple(shape),
+            device=own.device if device is None else device,
+            dtype=own.dtype if dtype is None else dtype,
+        )
+        own.data = made
+        own.__class__ = self.cls_to_become
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        own: Any = self
+        if id(self) not in memo:
+            made = type(own)(own.requires_grad, device=own.device, dtype=own.dtype)
+            memo[id(self)] = made
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        own: Any = self
+        return type(own), (own.requires_grad, str(own.device), own.dtype)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def _empty(cls: type, device: Any, dtype: Any) -> Any:
+    return _as_class(cls, FUNCTIONS["empty"]((0,), device=device, dtype=dtype))
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):
+    """A parameter whose shape is found at the first `forward`."""
+
+    cls_to_become = Parameter
+
+    def __new__(
+        cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
+    ) -> UninitializedParameter:
+        result = _empty(cls, device, dtype)
+        result._requires_grad = requires_grad
+        return result
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Buffer):
+    """A buffer whose shape is found at the first `forward`."""
+
+    cls_to_become = Buffer
+
+    def __new__(
+        cls,
+        requires_grad: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        persistent: bool = True,
+    ) -> UninitializedBuffer:
+        result = _empty(cls, device, dtype)
+        result._requires_grad = requires_grad
+        result.persistent = persistent
+        return result
+
+
 def is_lazy(parameter: Any) -> bool:
-    """Whether a parameter still waits for its shape."""
-    return getattr(parameter, "_is_uninitialized", False)
+    """Whether a parameter or buffer still waits for its shape."""
+    return isinstance(parameter, UninitializedTensorMixin)
 
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "UninitializedTensorMixin",
+    "is_lazy",
+]

@@ -9,7 +9,7 @@ from typing import Any
 from ... import dtypes
 from ...core.modes import no_grad
 from ...core.tensor import Tensor
-from ..parameter import Buffer, Parameter
+from ..parameter import Buffer, Parameter, is_lazy
 from . import hooks as global_hooks
 from .calling import Hooked
 from .hooks import (
@@ -372,7 +372,7 @@ class Module(Hooked, Stateful):
                 continue
             gradient = parameter.grad
             with no_grad():
-                converted = fn(parameter)
+                converted = fn(parameter.data if is_lazy(parameter) else parameter)
             parameter.data = converted
             if gradient is not None:
                 with no_grad():
@@ -380,7 +380,9 @@ class Module(Hooked, Stateful):
                 gradient.data = new
                 parameter._grad = gradient
         for name, buffer in self._buffers.items():
-            if buffer is not None:
+            if is_lazy(buffer):
+                buffer.data = fn(buffer.data)
+            elif buffer is not None:
                 self._buffers[name] = fn(buffer)
         return self
 

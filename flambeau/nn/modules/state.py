@@ -10,7 +10,7 @@ from typing import Any
 from ...core.hooks import RemovableHandle
 from ...core.modes import no_grad
 from ...core.tensor import Tensor
-from ..parameter import Parameter
+from ..parameter import _NO_SHAPE, Parameter, is_lazy
 
 EXTRA_STATE = "_extra_state"
 
@@ -73,7 +73,8 @@ class Stateful:
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         for name, value in self._own_state().items():
-            destination[prefix + name] = value if keep_vars else value.detach()
+            as_it_is = keep_vars or is_lazy(value)
+            destination[prefix + name] = value if as_it_is else value.detach()
         if type(self).get_extra_state is not Stateful.get_extra_state:
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
 
@@ -206,6 +207,10 @@ class Stateful:
                 f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like '
                 f"object from checkpoint but received {type(given)}"
             )
+            return
+        if is_lazy(given) and not is_lazy(value):
+            raise RuntimeError(_NO_SHAPE)
+        if is_lazy(value):
             return
         if not value.ndim and given._dims() == (1,):
             # A number was once saved as a vector of one element.
