@@ -552,9 +552,34 @@ def where(condition, a, b, *, dtype=None):
     return lax.select(*broadcast(condition, a, b))
 
 
+def where_vjp(cts, inputs, outputs, needs, *, dtype=None):
+    (ct,) = cts
+    condition, a, b = inputs
+    condition, zero = expand(condition, ct.shape), lax.full_like(ct, 0)
+    d_a = d_b = None
+    if needs[1]:
+        d_a = unbroadcast(as_type(lax.select(condition, ct, zero), a.dtype), a.shape)
+    if needs[2]:
+        d_b = unbroadcast(as_type(lax.select(condition, zero, ct), b.dtype), b.shape)
+    return None, d_a, d_b
+
+
+def as_type(gradient, dtype):
+    """A gradient in the type of its operand: of a real one, the real part."""
+    if np.issubdtype(gradient.dtype, np.complexfloating):
+        gradient = gradient if np.issubdtype(dtype, np.complexfloating) else lax.real(gradient)
+    return cast(gradient, dtype)
+
+
 def masked_fill(x, mask, value):
     """x with the 0-d `value` where `mask` (broadcast) holds."""
     return where(mask, cast(value, x.dtype), x)
+
+
+def masked_fill_vjp(cts, inputs, outputs, needs):
+    x, mask, value = inputs
+    d_mask, d_value, d_x = where_vjp(cts, (mask, value, x), outputs, (False, needs[2], needs[0]))
+    return d_x, d_mask, d_value
 
 
 def masked_scatter(x, mask, source):

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from .common import cast, compute_dtype, expand
-from .indexing import extreme
+from .indexing import as_type, extreme
 
 INDEX = np.dtype(np.int64)
 
@@ -70,12 +70,26 @@ def sum(x, *, dim, keepdim, dtype=None):
     return _finish(lax.reduce_sum(x, dim), x.shape, dim, keepdim, dtype)
 
 
+def sum_vjp(cts, inputs, outputs, needs, *, dim, keepdim, dtype=None):
+    """ct for every value."""
+    (x,) = inputs
+    return (restore(as_type(cts[0], x.dtype), x.shape, dim),)
+
+
 def mean(x, *, dim, keepdim, dtype=None):
     """The sum over `dim` divided by the number of values."""
     dtype, x = accumulated(x, dtype)
     total = lax.reduce_sum(x, dim)
     average = lax.div(total, lax.full_like(total, _count(x.shape, dim)))
     return _finish(average, x.shape, dim, keepdim, dtype)
+
+
+def mean_vjp(cts, inputs, outputs, needs, *, dim, keepdim, dtype=None):
+    """ct / N for every value."""
+    (x,) = inputs
+    ct = cast(cts[0], compute_dtype(cts[0].dtype))
+    share = lax.div(ct, lax.full_like(ct, _count(x.shape, dim)))
+    return (restore(as_type(share, x.dtype), x.shape, dim),)
 
 
 def nansum(x, *, dim, keepdim, dtype=None):

@@ -39,6 +39,14 @@ def stack(*xs, dim):
     return cat(*(lax.expand_dims(x, (dim,)) for x in xs), dim=dim)
 
 
+def stack_vjp(cts, inputs, outputs, needs, *, dim):
+    """Each array's slice of the gradient."""
+    return tuple(
+        lax.index_in_dim(cts[0], at, dim, keepdims=False) if need else None
+        for at, need in enumerate(needs)
+    )
+
+
 def block_diag(*xs):
     """The matrices along the diagonal of one matrix, zeros elsewhere."""
     rows, columns = sum(x.shape[0] for x in xs), sum(x.shape[1] for x in xs)
@@ -77,6 +85,10 @@ def repeat_interleave(x, *, repeats, dim):
 def flip(x, *, dims):
     """x in reverse order along `dims`."""
     return lax.rev(x, dims)
+
+
+def flip_vjp(cts, inputs, outputs, needs, *, dims):
+    return (lax.rev(cts[0], dims),)
 
 
 def roll(x, *, shifts, dims):
@@ -121,6 +133,14 @@ def tril(x, *, diagonal):
 def triu(x, *, diagonal):
     """The upper triangle of the last two axes, from the given diagonal; zeros below."""
     return lax.select(_lower(x.shape, diagonal - 1), lax.full_like(x, 0), x)
+
+
+def tril_vjp(cts, inputs, outputs, needs, *, diagonal):
+    return (tril(cts[0], diagonal=diagonal),)
+
+
+def triu_vjp(cts, inputs, outputs, needs, *, diagonal):
+    return (triu(cts[0], diagonal=diagonal),)
 
 
 def diagonal(x, *, offset, dim1, dim2):

@@ -21,7 +21,7 @@ from .registry import cast, declare
 from .views import channels_last_strides, expand, reshape_to
 
 CAT = Op(kernels.cat, vjp=kernels.cat_vjp)
-STACK = Op(kernels.stack)
+STACK = Op(kernels.stack, vjp=kernels.stack_vjp)
 BLOCK_DIAG = Op(kernels.block_diag)
 
 

@@ -22,8 +22,8 @@ from .pointwise import promoted
 from .registry import FUNCTIONS, declare, store_out
 from .views import expand
 
-WHERE = Op(kernels.where, pointwise=True)
-MASKED_FILL = Op(kernels.masked_fill)
+WHERE = Op(kernels.where, vjp=kernels.where_vjp, pointwise=True)
+MASKED_FILL = Op(kernels.masked_fill, vjp=kernels.masked_fill_vjp)
 MASKED_SCATTER = Op(kernels.masked_scatter)
 MASKED_SELECT = Op(kernels.index, name="MaskedSelect", vjp=kernels.index_vjp)
 

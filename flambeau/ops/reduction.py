@@ -20,9 +20,9 @@ from .convert import warn_of_lost_part
 from .registry import AS_OUT, FUNCTIONS, SAME_TYPE, cast, declare
 from .return_types import named_result
 
-SUM = Op(kernels.sum)
+SUM = Op(kernels.sum, vjp=kernels.sum_vjp)
 NANSUM = Op(kernels.nansum)
-MEAN = Op(kernels.mean)
+MEAN = Op(kernels.mean, vjp=kernels.mean_vjp)
 NANMEAN = Op(kernels.nanmean, name="Div")
 PROD = Op(kernels.prod, vjp=kernels.prod_vjp)
 ANY = Op(kernels.any, differentiable=False)
