@@ -191,7 +191,22 @@ def _adaptive_size(name: str, x: Tensor, size: Any, rank: int) -> tuple[int, ...
     if len(size) != rank and not (rank == 1 and len(size) == 1):
         raise RuntimeError(f"{name}: output_size must be {rank}")
     given = zip(size, x._dims()[x.ndim - rank :], strict=True)
-    return tuple(n if s is None else int(s) for s, n in given)
+    sizes = tuple(n if s is None else int(s) for s, n in given)
+    if min(sizes) < 0:
+        _negative_size(name, x, (1, *sizes) if rank == 1 else sizes, rank)
+    return sizes
+
+
+def _negative_size(name: str, x: Tensor, sizes: tuple[int, ...], rank: int) -> None:
+    if "max" in name:
+        lead = x._dims()[: x.ndim - rank]
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {min(sizes)}: {[*lead, *sizes]}"
+        )
+    raise RuntimeError(
+        f"{name.replace('1d', '2d')}: elements of output_size must be greater than or equal to 0 "
+        f"but received {{{', '.join(map(str, sizes))}}}"
+    )
 
 
 def _check_adaptive(name: str, x: Tensor, rank: int, colon: str) -> None:
@@ -237,6 +252,12 @@ def adaptive_max_pool(rank: int, input: Tensor, output_size: Any) -> tuple[Tenso
 
 def max_unpool(rank: int, input: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
     """The maxima put back at their indices; zeros elsewhere."""
+    if indices._dims() != input._dims():
+        shapes = [[*t._dims(), 1] if rank == 1 else [*t._dims()] for t in (input, indices)]
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({shapes[0]}) but "
+            f"got indices tensor with shape: {shapes[1]}"
+        )
     places = checks.values(indices)
     count = 1
     for n in size:

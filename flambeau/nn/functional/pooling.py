@@ -126,13 +126,20 @@ def avg_pool3d(
     return ops.avg_pool(3, input, kernel_size, *options)
 
 
+def _check_sizes(input: Tensor, output_size: Any) -> None:
+    if isinstance(output_size, (list, tuple)) and input.ndim <= len(output_size):
+        raise ValueError(f"Input dimension should be at least {len(output_size) + 1}")
+
+
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """The means of windows, as many as `output_size` says, of the last 2 axes."""
+    _check_sizes(input, output_size)
     return ops.adaptive_avg_pool(2, input, output_size)
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """The means of windows, as many as `output_size` says, of the last 3 axes."""
+    _check_sizes(input, output_size)
     return ops.adaptive_avg_pool(3, input, output_size)
 
 
@@ -143,6 +150,8 @@ def _define_adaptive_max(rank: int) -> tuple[Any, Any]:
         return ops.adaptive_max_pool(rank, input, output_size)
 
     def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+        if rank > 1:
+            _check_sizes(input, output_size)
         both = ops.adaptive_max_pool(rank, input, output_size)
         return both if return_indices else both[0]
 
