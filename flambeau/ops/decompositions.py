@@ -164,20 +164,20 @@ def _check_eigh(A: Tensor) -> None:
 
 
 @member(LINALG)
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
+def eigh(input: Tensor, UPLO: str = "L") -> Any:
     """Eigenvalues (ascending) and eigenvectors of a Hermitian matrix, of which one triangle
     is read."""
-    _check_eigh(A)
-    values, vectors = apply(EIGH, (A,), (_upper(UPLO),))
+    _check_eigh(input)
+    values, vectors = apply(EIGH, (input,), (_upper(UPLO),))
     fields = ("eigenvalues", "eigenvectors")
     return named_result("linalg_eigh", fields)((values, column_major(vectors)))
 
 
 @member(LINALG)
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
+def eigvalsh(input: Tensor, UPLO: str = "L") -> Tensor:
     """The eigenvalues of `eigh`."""
-    _check_eigh(A)
-    return apply(EIGVALSH, (A,), (_upper(UPLO),))
+    _check_eigh(input)
+    return apply(EIGVALSH, (input,), (_upper(UPLO),))
 
 
 def _check_finite(function: str, A: Tensor) -> None:
@@ -187,22 +187,22 @@ def _check_finite(function: str, A: Tensor) -> None:
 
 
 @member(LINALG)
-def eig(A: Tensor) -> Any:
+def eig(input: Tensor) -> Any:
     """Eigenvalues and eigenvectors (columns of norm 1) of a square matrix, complex."""
-    check_square("linalg.eig", A)
-    check_inexact("linalg.eig", A)
-    _check_finite("torch.linalg.eig", A)
-    values, vectors = apply(EIG, (A,))
+    check_square("linalg.eig", input)
+    check_inexact("linalg.eig", input)
+    _check_finite("torch.linalg.eig", input)
+    values, vectors = apply(EIG, (input,))
     fields = ("eigenvalues", "eigenvectors")
     return named_result("linalg_eig", fields)((values, column_major(vectors)))
 
 
 @member(LINALG)
-def eigvals(A: Tensor) -> Tensor:
+def eigvals(input: Tensor) -> Tensor:
     """The eigenvalues of `eig`."""
-    check_square("linalg.eigvals", A)
-    check_inexact("linalg.eigvals", A)
-    return apply(EIGVALS, (A,))
+    check_square("linalg.eigvals", input)
+    check_inexact("linalg.eigvals", input)
+    return apply(EIGVALS, (input,))
 
 
 # Singular values
@@ -266,7 +266,7 @@ def _tolerances(A: Tensor, atol: Any, rtol: Any) -> tuple[Any, Any]:
 
 @member(LINALG)
 def pinv(
-    A: Tensor,
+    input: Tensor,
     rcond: Any = None,
     hermitian: bool = False,
     *,
@@ -274,17 +274,17 @@ def pinv(
     rtol: Any = None,
 ) -> Tensor:
     """The pseudo-inverse; singular values up to max(atol, rtol * the largest) count as 0."""
-    if len(A._dims()) < 2 or not is_inexact(A):
+    if len(input._dims()) < 2 or not is_inexact(input):
         raise RuntimeError(
-            f"linalg.pinv({scalar_type_name(A.dtype)}{{{list(A._dims())}}}): expected a tensor "
-            "with 2 or more dimensions of float, double, cfloat or cdouble types"
+            f"linalg.pinv({scalar_type_name(input.dtype)}{{{list(input._dims())}}}): expected a "
+            "tensor with 2 or more dimensions of float, double, cfloat or cdouble types"
         )
     if hermitian:
-        _check_eigh(A)
-    if not A.numel():
-        return A.mH.clone()
-    atol, rtol = _tolerances(A, atol, rcond if rcond is not None else rtol)
-    return apply(PINV, (A, atol, rtol), (bool(hermitian),))
+        _check_eigh(input)
+    if not input.numel():
+        return input.mH.clone()
+    atol, rtol = _tolerances(input, atol, rcond if rcond is not None else rtol)
+    return apply(PINV, (input, atol, rtol), (bool(hermitian),))
 
 
 @declare()
@@ -295,7 +295,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 
 @member(LINALG)
 def matrix_rank(
-    A: Tensor,
+    input: Tensor,
     tol: Any = None,
     hermitian: bool = False,
     *,
@@ -303,31 +303,33 @@ def matrix_rank(
     rtol: Any = None,
 ) -> Tensor:
     """How many singular values exceed max(atol, rtol * the largest); `tol` is an atol."""
-    check_matrix("torch.linalg.matrix_rank", A, "input")
-    if not is_inexact(A):
+    check_matrix("torch.linalg.matrix_rank", input, "input")
+    if not is_inexact(input):
         raise RuntimeError("This function doesn't handle types other than float and double")
-    atol, rtol = _tolerances(A, atol if tol is None else tol, rtol)
-    return apply(MATRIX_RANK, (A, atol, rtol), (bool(hermitian),))
+    atol, rtol = _tolerances(input, atol if tol is None else tol, rtol)
+    return apply(MATRIX_RANK, (input, atol, rtol), (bool(hermitian),))
 
 
 DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
 
 
 @member(LINALG)
-def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+def lstsq(
+    input: Tensor, b: Tensor, rcond: float | None = None, *, driver: str | None = None
+) -> Any:
     """The X of least norm with the least |A X - B|, the residuals, A's rank and singular values.
 
     The residuals are there where A has more rows than columns and full rank and the driver isn't
     'gelsy' (the default), the singular values for 'gelsd' and 'gelss'.
     """
     name = "torch.linalg.lstsq"
-    _check_lstsq(name, A, B, driver)
-    vector = len(A._dims()) == len(B._dims()) + 1
-    b = B.unsqueeze(-1) if vector else B
-    rows, columns = A._dims()[-2:]
+    _check_lstsq(name, input, b, driver)
+    vector = len(input._dims()) == len(b._dims()) + 1
+    column = b.unsqueeze(-1) if vector else b
+    rows, columns = input._dims()[-2:]
     if rcond is None:
-        rcond = float(np.finfo(A._dtype_numpy()).eps) * max(rows, columns)
-    solution, rank, values = apply(LSTSQ, (A, b, rcond))
+        rcond = float(np.finfo(input._dtype_numpy()).eps) * max(rows, columns)
+    solution, rank, values = apply(LSTSQ, (input, column, rcond))
     residuals = solution.reshape(-1)[:0]
     ranks = value_of(rank)
     if ranks is None:
@@ -341,9 +343,9 @@ def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | Non
             f"does not have full rank (error code: {int(ranks.min()) + 1})."
         )
     if full and rows > columns and driver not in (None, "gelsy"):
-        residuals = (A @ solution - b).abs().square().sum(-2)
+        residuals = (input @ solution - column).abs().square().sum(-2)
     if driver == "gels":
-        rank = empty_like(A, dtype=np.int64)
+        rank = empty_like(input, dtype=np.int64)
     if driver not in ("gelsd", "gelss"):
         values = empty_like(values)
     values = values.detach()
@@ -381,15 +383,15 @@ def _check_lstsq(name: str, A: Tensor, B: Tensor, driver: str | None) -> None:
         )
 
 
-def _matrix_exp(A: Tensor) -> Tensor:
+def _matrix_exp(input: Tensor) -> Tensor:
     """The matrix exponential, sum_k A^k / k!."""
-    check_square("linalg.matrix_exp", A)
-    check_inexact("linalg.matrix_exp", A, narrow=True)
-    if not A.numel():
-        return A.clone()
-    if A.dtype.itemsize < 4:
-        return apply(MATRIX_EXP, (A.to(dtypes.float32),)).to(A.dtype)
-    return apply(MATRIX_EXP, (A,))
+    check_square("linalg.matrix_exp", input)
+    check_inexact("linalg.matrix_exp", input, narrow=True)
+    if not input.numel():
+        return input.clone()
+    if input.dtype.itemsize < 4:
+        return apply(MATRIX_EXP, (input.to(dtypes.float32),)).to(input.dtype)
+    return apply(MATRIX_EXP, (input,))
 
 
 declare(name="matrix_exp")(_matrix_exp)

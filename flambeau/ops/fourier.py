@@ -210,7 +210,7 @@ def _shift(name: str, inverse: bool, doc: str) -> None:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    FFT[name] = function
+    member(FFT, name, out=False)(function)
 
 
 _shift("fftshift", False, "The values reordered so that frequency 0 comes in the middle.")

@@ -195,15 +195,15 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
 
 @member(LINALG)
 def solve_triangular(
-    A: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
+    input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False
 ) -> Tensor:
     """The X of A X = B (of X A = B where not `left`) for a triangular A."""
-    _check_system("linalg.solve_triangular", A, B, left)
-    if not is_inexact(A):
-        raise not_implemented_for("triangular_solve_cpu", A.dtype)
-    broadcast_shapes(A._dims()[:-2], B._dims()[:-2])
+    _check_system("linalg.solve_triangular", input, B, left)
+    if not is_inexact(input):
+        raise not_implemented_for("triangular_solve_cpu", input.dtype)
+    broadcast_shapes(input._dims()[:-2], B._dims()[:-2])
     statics = (bool(upper), bool(left), bool(unitriangular))
-    return column_major(apply(SOLVE_TRIANGULAR, (A, B.to(A.dtype)), statics))
+    return column_major(apply(SOLVE_TRIANGULAR, (input, B.to(input.dtype)), statics))
 
 
 def _check_pair(function: str, b: Tensor, A: Tensor) -> None:
@@ -410,20 +410,20 @@ def _cholesky_ex(
 
 
 @member(LINALG)
-def cholesky_ex(A: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
+def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = False) -> Any:
     """The Cholesky factor, and the order of the first leading minor that isn't positive."""
-    check_square("linalg.cholesky", A)
-    check_inexact("linalg.cholesky", A)
-    results = _cholesky_ex("linalg.cholesky_ex", A, upper, check_errors)
+    check_square("linalg.cholesky", input)
+    check_inexact("linalg.cholesky", input)
+    results = _cholesky_ex("linalg.cholesky_ex", input, upper, check_errors)
     return named_result("linalg_cholesky_ex", ("L", "info"))(results)
 
 
 @member(LINALG, "cholesky")
-def linalg_cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
+def linalg_cholesky(input: Tensor, *, upper: bool = False) -> Tensor:
     """The lower (or upper) triangular factor of a Hermitian positive definite matrix."""
-    check_square("linalg.cholesky", A)
-    check_inexact("linalg.cholesky", A)
-    return _cholesky_ex("linalg.cholesky", A, upper, True)[0]
+    check_square("linalg.cholesky", input)
+    check_inexact("linalg.cholesky", input)
+    return _cholesky_ex("linalg.cholesky", input, upper, True)[0]
 
 
 @declare(out=True)
@@ -466,33 +466,35 @@ def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
 
 
 @member(LINALG)
-def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
+def tensorinv(input: Tensor, ind: int = 2) -> Tensor:
     """The inverse with respect to the first `ind` axes taken together."""
     if ind <= 0:
         raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
-    shape = A._dims()
+    shape = input._dims()
     rows, columns = (int(np.prod(s, dtype=np.int64)) for s in (shape[:ind], shape[ind:]))
     if rows != columns:
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
             f"prod(self.shape[:ind]), but got {columns} != {rows}"
         )
-    return inv(A.reshape(rows, columns)).reshape(*shape[ind:], *shape[:ind])
+    return inv(input.reshape(rows, columns)).reshape(*shape[ind:], *shape[:ind])
 
 
 @member(LINALG)
-def tensorsolve(A: Tensor, B: Tensor, dims: Any = None) -> Tensor:
+def tensorsolve(input: Tensor, other: Tensor, dims: Any = None) -> Tensor:
     """The X of tensordot(A, X, X.ndim) = B; the axes `dims` of A are moved to the right first."""
     if dims is not None:
-        A = A.movedim(tuple(dims), tuple(range(len(A._dims()) - len(dims), len(A._dims()))))
-    shape, count = A._dims(), len(B._dims())
+        input = input.movedim(
+            tuple(dims), tuple(range(len(input._dims()) - len(dims), len(input._dims())))
+        )
+    shape, count = input._dims(), len(other._dims())
     rows, columns = (int(np.prod(s, dtype=np.int64)) for s in (shape[:count], shape[count:]))
     if rows != columns:
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
             f"prod(self.shape[:other.ndim]), but got {columns} != {rows}"
         )
-    return solve(A.reshape(rows, columns), B.reshape(rows)).reshape(shape[count:])
+    return solve(input.reshape(rows, columns), other.reshape(rows)).reshape(shape[count:])
 
 
 # Functions that PyTorch removed

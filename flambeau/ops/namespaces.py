@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +26,27 @@ def member(
 
     def register(plain: Callable[..., Any]) -> Callable[..., Any]:
         public = name or plain.__name__
-        space[public] = with_out(plain, prefix + public) if out else plain
+        space[public] = with_numpy_names(with_out(plain, prefix + public) if out else plain)
         return space[public]
 
     return register
+
+
+_NUMPY_NAMES = {"x": "input", "x2": "other", "axis": "dim", "keepdims": "keepdim"}
+
+
+def with_numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` that also takes NumPy's names for the parameters that it has."""
+    code = inspect.unwrap(function).__code__
+    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    others = {theirs: ours for theirs, ours in _NUMPY_NAMES.items() if ours in own}
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for theirs in others.keys() & kwargs.keys():
+                if theirs not in own:
+                    kwargs[others[theirs]] = kwargs.pop(theirs)
+        return function(*args, **kwargs)
+
+    return call

@@ -67,7 +67,7 @@ def _number_name(ord: float) -> str:
 
 @member(LINALG)
 def vector_norm(
-    x: Tensor,
+    input: Tensor,
     ord: Any = 2,
     dim: Any = None,
     keepdim: bool = False,
@@ -78,10 +78,10 @@ def vector_norm(
     name = "linalg.vector_norm"
     if isinstance(ord, str) or ord is None:
         raise argument("linalg_vector_norm", "ord", 2, "Number", ord)
-    check_inexact(name, x, narrow=True)
-    x = _converted(name, x, dtype)
+    check_inexact(name, input, narrow=True)
+    input = _converted(name, input, dtype)
     ord = float(ord)
-    shape = x._dims()
+    shape = input._dims()
     axes = axes_of("linalg_vector_norm", dim, len(shape))
     if ord < 0 or ord == INFINITY:
         for axis in axes:
@@ -93,7 +93,7 @@ def vector_norm(
                     f"{' ' if dim is None else ''}because {rest}the operation does not have an "
                     "identity"
                 )
-    return apply(VECTOR_NORM, (x,), (ord, axes, bool(keepdim)))
+    return apply(VECTOR_NORM, (input,), (ord, axes, bool(keepdim)))
 
 
 def _checked_order(ord: Any) -> Any:
@@ -108,7 +108,7 @@ def _checked_order(ord: Any) -> Any:
 
 @member(LINALG)
 def matrix_norm(
-    A: Tensor,
+    input: Tensor,
     ord: Any = "fro",
     dim: Any = (-2, -1),
     keepdim: bool = False,
@@ -118,21 +118,21 @@ def matrix_norm(
     """The norm of the matrices over two axes: 'fro', 'nuc', 1, -1, 2, -2, inf or -inf."""
     name = "linalg.matrix_norm"
     if not isinstance(dim, (tuple, list)):
-        raise invalid_arguments("linalg_matrix_norm", A, dim)
-    check_matrix(name, A)
+        raise invalid_arguments("linalg_matrix_norm", input, dim)
+    check_matrix(name, input)
     if len(dim) != 2:
         listed = " ".join(map(str, dim))
         raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {listed}")
     order = _checked_order(ord)
-    check_inexact(name, A, narrow=order not in ("nuc", 2.0, -2.0))
-    axes = tuple(dimension(d, len(A._dims())) for d in dim)
+    check_inexact(name, input, narrow=order not in ("nuc", 2.0, -2.0))
+    axes = tuple(dimension(d, len(input._dims())) for d in dim)
     if axes[0] == axes[1]:
         raise RuntimeError(f"{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
-    A = _converted(name, A, dtype)
-    if order != "fro" and not A.numel():
-        return A.abs().sum(axes, keepdim)
+    input = _converted(name, input, dtype)
+    if order != "fro" and not input.numel():
+        return input.abs().sum(axes, keepdim)
     label = "LinalgVectorNormBackward0" if order == "fro" else _matrix_label(order)
-    return apply(MATRIX_NORM, (A,), (order, axes, bool(keepdim)), label)
+    return apply(MATRIX_NORM, (input,), (order, axes, bool(keepdim)), label)
 
 
 def _matrix_label(order: Any) -> str:
@@ -143,7 +143,7 @@ def _matrix_label(order: Any) -> str:
 
 @member(LINALG, "norm")
 def linalg_norm(
-    A: Tensor,
+    input: Tensor,
     ord: Any = None,
     dim: Any = None,
     keepdim: bool = False,
@@ -156,7 +156,7 @@ def linalg_norm(
         raise RuntimeError(
             f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(axes)}"
         )
-    ndim = len(A._dims())
+    ndim = len(input._dims())
     if axes is None and ord is not None and ndim not in (1, 2):
         raise RuntimeError(
             "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
@@ -168,8 +168,10 @@ def linalg_norm(
         or (axes is None and ndim == 2)
     )
     if of_matrix:
-        return matrix_norm(A, ord, axes or (0, 1) if ndim >= 2 else (-2, -1), keepdim, dtype=dtype)
-    return vector_norm(A, 2 if ord is None else ord, axes, keepdim, dtype=dtype)
+        return matrix_norm(
+            input, ord, axes or (0, 1) if ndim >= 2 else (-2, -1), keepdim, dtype=dtype
+        )
+    return vector_norm(input, 2 if ord is None else ord, axes, keepdim, dtype=dtype)
 
 
 @numpy_names
@@ -251,21 +253,23 @@ def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
 
 
 @member(LINALG)
-def cond(A: Tensor, p: Any = None) -> Tensor:
+def cond(input: Tensor, p: Any = None) -> Tensor:
     """The condition number in a norm of `matrix_norm` (None: 2)."""
-    if len(A._dims()) < 2:
+    if len(input._dims()) < 2:
         raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
     order = 2.0 if p is None else p
     if order in (2, -2):
-        check_inexact("linalg.svd", A)
-        return apply(COND, (A,), (float(order),), "SqueezeBackward1")
-    check_square(f"linalg.cond(ord={order if isinstance(order, str) else _number_name(order)})", A)
+        check_inexact("linalg.svd", input)
+        return apply(COND, (input,), (float(order),), "SqueezeBackward1")
+    check_square(
+        f"linalg.cond(ord={order if isinstance(order, str) else _number_name(order)})", input
+    )
     if not (
         order in ("fro", "nuc") or (not isinstance(order, str) and abs(order) in (1, INFINITY))
     ):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
-    check_inexact("linalg.inv", A)
-    return apply(COND, (A,), (order if isinstance(order, str) else float(order),))
+    check_inexact("linalg.inv", input)
+    return apply(COND, (input,), (order if isinstance(order, str) else float(order),))
 
 
 # Distances

@@ -14,7 +14,7 @@ from ..core.tensor import Tensor
 from ..kernels import special as kernels
 from .arguments import check_tensor, integer, not_implemented_for
 from .elementwise import NoDerivative, binary, kind_of, make_op, refuse, unary, unsupported
-from .namespaces import SPECIAL, member
+from .namespaces import SPECIAL, member, with_numpy_names
 from .pointwise import promoted
 from .registry import FUNCTIONS, cast, declare, store_out
 
@@ -231,4 +231,4 @@ ALIASES = {
     "softmax": "softmax",
     "xlogy": "xlogy",
 }
-SPECIAL.update({name: FUNCTIONS[other] for name, other in ALIASES.items()})
+SPECIAL.update({name: with_numpy_names(FUNCTIONS[old]) for name, old in ALIASES.items()})
