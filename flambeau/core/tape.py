@@ -155,6 +155,8 @@ class AccumulateGrad(Node):
         gradient = gradients[0]
         leaf = self.variable
         if gradient is None or not leaf._requires_grad:
+            if leaf._node is not None:
+                raise RuntimeError("leaf variable has been moved into the graph interior")
             return ()
         hooks = leaf._backward_hooks
         if hooks:

@@ -65,8 +65,9 @@ class Machine:
             exec(line, self.names)
         except Exception as error:
             self.torn = self.torn or "backward" in line
-            text = stable_text(str(error)) if self.texts else ""
-            return ErrorRecord(type(error).__name__, text)
+            if not self.texts:  # which of two mistakes is seen first is nobody's contract
+                return ErrorRecord("error", "")
+            return ErrorRecord(type(error).__name__, stable_text(str(error)))
         return None
 
     def layout(self) -> dict[str, Any]:
@@ -175,6 +176,20 @@ def dense(x: torch.Tensor) -> bool:
     )
 
 
+def overlapping(x: torch.Tensor) -> bool:
+    """Whether several elements of `x` lie in one place of memory, as after `expand`."""
+    return any(s == 0 and n > 1 for n, s in zip(x.shape, x.stride(), strict=True))
+
+
+def unconnected(x: torch.Tensor) -> bool:
+    """Whether `x` says that it requires a gradient, but no edge leads on from it: a view made
+    under no_grad. What its operations save is an accident of PyTorch's code."""
+    try:
+        return x._is_view() and x.requires_grad and x.grad_fn is None
+    except RuntimeError:
+        return True
+
+
 class Gardener:
     """Grows one program; knows the oracle's registers while it does."""
 
@@ -201,6 +216,12 @@ class Gardener:
         if shared and layouts[0] != layouts[1] and not (dense(x) and dense(y)):
             return f"{name}.clone()", y
         return name, y
+
+    def alone(self, x: torch.Tensor) -> bool:
+        """Whether no other register shares the memory of `x`."""
+        place = x.untyped_storage().data_ptr()
+        others = self.machine.registers().values()
+        return sum(y.untyped_storage().data_ptr() == place for y in others) == 1
 
     def fresh(self) -> str:
         return f"r{len(self.machine.registers())}"
@@ -271,6 +292,8 @@ class Gardener:
 
     def fresh_result(self) -> str:
         name, x = self.register()
+        if unconnected(x):
+            return self.creation()
         other, _ = self.register()
         c = self.pick(*CONSTANTS)
         forms = [f"{name} + {other}", f"{name} * {other}", f"{name} * {c}", f"{name}.clone()"]
@@ -291,8 +314,10 @@ class Gardener:
         return f"{self.fresh()} = {self.random.choice(forms)}"
 
     def scalar_write(self) -> str:
-        name, _ = self.register()
+        name, x = self.register()
         c = self.pick(*CONSTANTS)
+        if overlapping(x):
+            return f"{name}.neg_()" if x.requires_grad else f"{name}.fill_({c})"
         calls = [
             f"mul_({c})",
             f"add_({c})",
@@ -342,8 +367,9 @@ class Gardener:
         ]
         if x.dim() == 1:
             calls.append(f"scatter_(0, {index}, {self.pick(*CONSTANTS)})")
-        overlapping = any(s == 0 and n > 1 for n, s in zip(x.shape, x.stride(), strict=True))
-        if self.random.random() < 0.3 and not overlapping:
+        if overlapping(x):  # PyTorch lets writes through a mask pass, with a warning
+            return f"{name}[0] = {value}"
+        if self.random.random() < 0.3 and x.numel():
             return f"{name}.{self.random.choice(calls)}"
         item = self.random.choice(items)
         change = self.pick("=", "=", "=", "+=", "*=")
@@ -351,9 +377,15 @@ class Gardener:
 
     def flag(self) -> str:
         name, x = self.register()
-        calls = ["detach_()"]
+        calls = [] if x._backward_hooks else ["detach_()"]
+        if self.alone(x):
+            calls.append("requires_grad_()")
         if not x._is_view():  # a hook on a view whose base was written can crash PyTorch itself
-            calls += ["requires_grad_()", "register_hook(lambda g: g * 2)", "retain_grad()"]
+            calls.append("register_hook(lambda g: g * 2)")
+            if x.dim() > 2:  # `t_()` after `retain_grad()` breaks PyTorch
+                calls.append("retain_grad()")
+        if not calls:
+            return self.reading()
         return f"{name}.{self.random.choice(calls)}"
 
     def reading(self) -> str:
@@ -424,7 +456,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--length", type=int, default=14, help="lines a program")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--stop", type=int, default=20, help="failures after which a job stops")
-    parser.add_argument("--texts", action="store_true", help="compare the texts of errors, too")
+    parser.add_argument("--texts", action="store_true", help="compare what the errors say, too")
     options = parser.parse_args(arguments)
     share = -(-options.programs // options.jobs)
     starts = range(options.seed, options.seed + options.programs, share)

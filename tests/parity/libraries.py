@@ -59,8 +59,7 @@ class Library:
         """Run with the seed 0, and put global modes back afterwards."""
         grad_enabled = self.module.is_grad_enabled()
         default_dtype = self.module.get_default_dtype()
-        if hasattr(self.module, "manual_seed"):
-            self.module.manual_seed(0)
+        self.module.manual_seed(0)
         try:
             with self.patch():
                 yield
