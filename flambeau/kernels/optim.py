@@ -272,7 +272,8 @@ def update(*arrays, rule, maximize, flags, count, names, settings):
     Args:
         arrays: `count` parameters, as many gradients, then for each of the state's `names` as many
             arrays, and last the numbers of the group, named by `settings`. The state `step`, where
-            there is one, counts the steps.
+            there is one, counts the steps; where it is the same for all parameters, it may be one
+            of the numbers instead, already counting this step.
         maximize: go up rather than down.
         flags: the rule's static choices as (name, value) pairs.
 
@@ -286,11 +287,12 @@ def update(*arrays, rule, maximize, flags, count, names, settings):
     numbers = arrays[(2 + len(names)) * count :]
     n = {k: lax.convert_element_type(v, F64) for k, v in zip(settings, numbers, strict=True)}
     steps = [lax.add(s["step"], lax.full_like(s["step"], 1)) for s in states if "step" in s]
-    by_step = _numbers(NUMBERS.get(rule), steps, n)
+    by_step = _numbers(NUMBERS.get(rule), [n["step"]] if "step" in n else steps, n)
     apply = functools.partial(RULES[rule], **dict(flags))
     moved, new_states = [], []
     for i, (p, g, state) in enumerate(zip(parameters, gradients, states, strict=True)):
-        own = {k: lax.index_in_dim(v, i, keepdims=False) for k, v in by_step.items()}
+        place = i if steps else 0
+        own = {k: lax.index_in_dim(v, place, keepdims=False) for k, v in by_step.items()}
         new_p, new = _update_one(apply, p, g, state, {**n, **own}, maximize)
         if "step" in state:
             new["step"] = steps[i]

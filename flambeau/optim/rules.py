@@ -12,6 +12,7 @@ from ..core.modes import no_grad
 from ..core.tensor import Tensor, wrap
 from ..core.views import overwrite
 from ..kernels.optim import state_names, update
+from ..ops.checks import values
 from ..ops.registry import FUNCTIONS
 from .optimizer import Optimizer, _step_dtype, closure_loss
 
@@ -103,7 +104,10 @@ class RuleOptimizer(Optimizer):
     def _run(self, group: dict[str, Any], parameters: list[Tensor], names: tuple[str, ...]) -> None:
         flags = tuple(sorted(self.flags(group).items()))
         settings = self.numbers(group)
-        count = len(parameters)
+        count, step = len(parameters), self._common_step(parameters, names)
+        if step is not None:
+            names = tuple(name for name in names if name != "step")
+            settings = {**settings, "step": step + 1}
         program = PROGRAMS[self.rule, bool(group["maximize"]), flags, count, names, tuple(settings)]
         results = program.run(
             *(p._array() for p in parameters),
@@ -117,6 +121,23 @@ class RuleOptimizer(Optimizer):
             column = results[place * count : (place + 1) * count]
             for parameter, array in zip(parameters, column, strict=True):
                 self._store(parameter, name, array)
+        if step is not None:
+            for parameter in parameters:
+                counter = self.state[parameter]["step"]
+                self._store(parameter, "step", np.asarray(step + 1, counter._dtype_numpy()))
+
+    def _common_step(self, parameters: list[Tensor], names: tuple[str, ...]) -> float | None:
+        """The steps taken so far, where it is one number for all parameters.
+
+        It then enters the program as that number, and the counts are kept on the host.
+        """
+        if "step" not in names:
+            return None
+        counts = [values(self.state[p]["step"]) for p in parameters]
+        if any(c is None for c in counts):
+            return None
+        numbers = {float(c) for c in counts}  # type: ignore[arg-type]
+        return numbers.pop() if len(numbers) == 1 else None
 
     def _store(self, parameter: Tensor, name: str, array: Any) -> None:
         state = self.state[parameter]
