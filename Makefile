@@ -1,5 +1,6 @@
 # make demo   train a small CNN on handwritten digits
 # make test   style, types, floors, doctests and the test suite
+# make stubs  write what type checkers and editors read of methods and functions
 # make clean  remove what these commands made
 #
 # Both commands make .venv on their first run and reuse it afterwards.
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types stubs clean
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/python examples/demo.py
@@ -25,6 +26,9 @@ lint: $(VENV)/.installed-test
 
 types: $(VENV)/.installed-test
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+stubs: $(VENV)/.installed-test
+	$(BIN)/python tools/stubs.py
 
 clean:
 	rm -rf $(VENV) demo-output build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
