@@ -40,6 +40,7 @@ from . import (  # noqa: I001
     tensor_products,
     linalg,
     decompositions,
+    ldl,
     norms,
     activation,
     linear,

@@ -1,6 +1,6 @@
 """The namespaces `torch.fft` and `torch.special`, windows, and more of `torch.linalg`."""
 
-from tests.parity.rows import NO_STRIDES, C, I, P, S, U, V, call, table
+from tests.parity.rows import NO_STRIDES, PD, C, I, P, S, U, V, call, table
 
 INF, NAN = float("inf"), float("nan")
 MEMORY = {"without": (NO_STRIDES,), "because": "the gradient's memory order is the FFT library's"}
@@ -140,6 +140,16 @@ ROWS = [
         call(S(3), 2),
         call(S(2, 2), 3),
         **CONDITION,
+    ),
+    *table(
+        "linalg.ldl_factor linalg.ldl_factor_ex",
+        call(PD(3)),
+        call(V([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [2.0, 3.0, 1.0]])),
+        call(PD(3, 2)),
+        call(S(2, 3)),
+        call(I(2, 2)),
+        without=("gradient",),
+        because="PyTorch has no derivative",
     ),
     *table("norm_except_dim", call(S(2, 3, 4)), call(S(2, 3), 1, 1), call(S(3, 2), 2, -1)),
     *table("linalg.vander", call(S(3)), call(S(2, 3), N=2), call(I(3)), call(S(3), N=1)),
