@@ -77,7 +77,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     return apply(LEAKY_RELU, (input,), (float(negative_slope),))
 
 
-@declare(method=False)
+@declare(method=False, out=True)
 def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     """value where input <= threshold, else input"""
     checks.floating("threshold_cpu", checks.tensor("threshold", input), integers=True)
@@ -247,7 +247,7 @@ def _over_axis(op: Op, name: str, kernel: str, input: Tensor, dim: int, dtype: A
     return apply(op, (input,), (axis, dtype.numpy))
 
 
-@declare()
+@declare(out=True)
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) / sum(exp(input)) over `dim`
 
@@ -258,7 +258,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return _over_axis(SOFTMAX, "softmax", "softmax_lastdim_kernel_impl", input, dim, dtype)
 
 
-@declare()
+@declare(out=True)
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """input - log(sum(exp(input))) over `dim`"""
     kernel = "log_softmax_lastdim_kernel_impl"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import dtypes
 from ..core.execute import Op
 from ..core.legacy import type_name
 from ..core.op import apply
-from ..core.tensor import Tensor
+from ..core.tensor import Tensor, wrap
 from ..kernels import embedding as kernels
 from . import checks
 from .registry import declare
@@ -98,4 +100,11 @@ def embedding_bag(
         padding_idx += weight._dims()[0]
     inputs = (weight, indices, offsets, per_sample_weights)
     static = (MODES[mode], int(padding_idx), bool(scale_grad_by_freq), bags)
-    return apply(EMBEDDING_BAG, inputs, static)
+    result, bag_of, sizes, rows = apply(EMBEDDING_BAG, inputs, static)
+    if MODES[mode] == "sum":  # PyTorch leaves the facts that only the other modes need unset
+        empty = result.device.type == "meta"
+        zeros = np.zeros(offsets.numel(), np.int64)
+        sizes, rows = (sizes, rows) if empty else (wrap(zeros), wrap(zeros.copy()))
+        if padding_idx < 0 and not empty:
+            bag_of = wrap(np.zeros((0,), np.int64))
+    return result, bag_of, sizes, rows

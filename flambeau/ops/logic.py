@@ -161,11 +161,13 @@ def allclose(
 
 @declare()
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether both tensors have the same shape, type and elements."""
+    """Whether both tensors have the same shape and equal elements."""
     check_tensor("equal", input)
     check_tensor("equal", other, "other", 2)
-    if input.dtype is not other.dtype or input._dims() != other._dims():
+    if input._dims() != other._dims():
         return False
+    if input.dtype is not other.dtype:
+        return bool(input.eq(other).all())  # type: ignore[attr-defined]
     if known(input) is None or known(other) is None:
         return bool(input.eq(other).all())  # type: ignore[attr-defined]
     return bool(np.array_equal(input._host(), other._host()))

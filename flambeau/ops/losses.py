@@ -236,7 +236,7 @@ def binary_cross_entropy_with_logits(
     target: Tensor,
     weight: Tensor | None = None,
     pos_weight: Tensor | None = None,
-    reduction: int = 1,
+    reduction: int = 0,
 ) -> Tensor:
     """-(target * log(sigmoid(input)) + (1 - target) * log(sigmoid(-input)))"""
     inputs = (input, target, weight, pos_weight)
@@ -245,7 +245,7 @@ def binary_cross_entropy_with_logits(
 
 @declare(method=False)
 def kl_div(
-    input: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False
+    input: Tensor, target: Tensor, reduction: int = 0, *, log_target: bool = False
 ) -> Tensor:
     """target * (log(target) - input)"""
     return between(KL_DIV, "kl_div", input, target, _reduction(reduction), bool(log_target))
@@ -263,7 +263,7 @@ def poisson_nll_loss(
 
 @declare(method=False)
 def hinge_embedding_loss(
-    input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 1
+    input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 0
 ) -> Tensor:
     """input where target is 1, max(0, margin - input) where it is -1"""
     name = "hinge_embedding_loss"
@@ -273,7 +273,7 @@ def hinge_embedding_loss(
 
 @declare(method=False)
 def margin_ranking_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
 ) -> Tensor:
     """max(0, margin - target * (input1 - input2))"""
     inputs = tuple(promoted(input1, input2, target))
@@ -282,7 +282,7 @@ def margin_ranking_loss(
 
 @declare(method=False)
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
 ) -> Tensor:
     """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1"""
     if target.ndim > 1:
@@ -310,7 +310,7 @@ def triplet_margin_loss(
     p: float = 2,
     eps: float = 1e-06,
     swap: bool = False,
-    reduction: int = 1,
+    reduction: int = 0,
 ) -> Tensor:
     """max(0, margin + |anchor - positive| - |anchor - negative|)"""
     if not anchor.ndim == positive.ndim == negative.ndim:
@@ -331,7 +331,7 @@ def ctc_loss(
     input_lengths: Any,
     target_lengths: Any,
     blank: int = 0,
-    reduction: int = 1,
+    reduction: int = 0,
     zero_infinity: bool = False,
 ) -> Tensor:
     """-log of the probability of the targets under all alignments (connectionist temporal

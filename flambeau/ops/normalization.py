@@ -261,7 +261,7 @@ def native_batch_norm(
         empty = input.new_empty((0,))  # type: ignore[attr-defined]
         return y, empty, empty.clone()  # type: ignore[attr-defined]
     axes = tuple(a for a in range(input.ndim) if a != 1)
-    return y, *_statistics(input, axes, eps)
+    return y, *_statistics(input.detach(), axes, eps)
 
 
 def _statistics(x: Tensor, axes: tuple[int, ...], eps: float, keepdim: bool = False) -> Any:
@@ -280,7 +280,7 @@ def native_layer_norm(
     """`layer_norm` with the statistics that it used: (output, mean, 1 / sqrt(var + eps))."""
     y = layer_norm(input, normalized_shape, weight, bias, eps)
     axes = tuple(range(input.ndim - len(normalized_shape), input.ndim))
-    return y, *_statistics(input, axes, eps, keepdim=True)
+    return y, *_statistics(input.detach(), axes, eps, keepdim=True)
 
 
 @declare(method=False)

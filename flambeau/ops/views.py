@@ -225,7 +225,7 @@ declare(name="reshape", function=False)(_reshape_method)
 @declare(function=False)
 def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     """The tensor reshaped as `other` is."""
-    return reshape_to(self, other._dims())
+    return reshape_to(self, inferred_shape(self.numel(), other._dims()))
 
 
 @declare()
