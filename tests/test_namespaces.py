@@ -376,9 +376,10 @@ PROCESSES = """
 import flambeau as torch
 import flambeau.multiprocessing as mp
 
-def work(rank, counter, queue):
+def work(rank, counter, queue, received):
     counter[rank] += rank + 1
     queue.put(torch.full((2,), float(rank)))
+    received.wait()  # what a process sent lives as long as the process
 
 def fail(rank):
     if rank == 1:
@@ -389,9 +390,11 @@ def leave(rank):
 
 if __name__ == "__main__":
     counter = torch.zeros(2).share_memory_()
-    queue = mp.get_context("spawn").SimpleQueue()
-    running = mp.spawn(work, (counter, queue), nprocs=2, join=False)
+    context = mp.get_context("spawn")
+    queue, received = context.SimpleQueue(), context.Event()
+    running = mp.spawn(work, (counter, queue, received), nprocs=2, join=False)
     got = sorted(queue.get().tolist() for _ in range(2))
+    received.set()
     while not running.join():
         pass
     print(counter.tolist(), got)

@@ -1,7 +1,7 @@
 """`torch.multiprocessing`: the standard library's, with `spawn` and tensors in shared memory.
 
 A tensor that goes through a queue or a pipe of this module shares its memory with the receiver:
-what one process writes, the other one reads.
+what one process writes, the other one reads. The sender has to live until it has been received.
 """
 
 from __future__ import annotations
