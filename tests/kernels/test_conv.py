@@ -97,3 +97,15 @@ def test_conv_transpose(row):
         vjp=conv.conv_transpose_vjp,
         tolerance=3e-5,
     )
+
+
+@pytest.mark.parametrize("row", [ROWS[3], ROWS[9], ROWS[14]], ids=str)
+def test_the_form_of_accelerators(row, monkeypatch):
+    monkeypatch.setattr(conv, "_form", lambda *_: "native")
+    test_conv(row)
+
+
+@pytest.mark.parametrize("row", [TRANSPOSED_ROWS[3], TRANSPOSED_ROWS[6]], ids=str)
+def test_the_transposed_form_of_accelerators(row, monkeypatch):
+    monkeypatch.setattr(conv, "_form", lambda *_: "native")
+    test_conv_transpose(row)
