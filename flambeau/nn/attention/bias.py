@@ -46,7 +46,7 @@ class CausalBias(Tensor):
             )
         shift = seq_len_kv - seq_len_q if variant is CausalVariant.LOWER_RIGHT else 0
         allowed = np.tri(seq_len_q, seq_len_kv, shift, dtype=bool)
-        bias = alias(tensor_from_host(allowed), cls)
+        bias: Any = alias(tensor_from_host(allowed), cls)
         bias.variant = variant
         bias.seq_len_q = seq_len_q
         bias.seq_len_kv = seq_len_kv
