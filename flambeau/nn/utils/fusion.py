@@ -28,7 +28,7 @@ def _folded(
     new_bias = ((bias - mean) * factor + shift).to(bias.dtype)  # type: ignore[operator]
     return (
         Parameter(new_weight, weight.requires_grad),
-        Parameter(new_bias, bias.requires_grad),
+        Parameter(new_bias, bias.requires_grad),  # type: ignore[union-attr]
     )
 
 
