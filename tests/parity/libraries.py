@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 
-torch.set_warn_always(True)
-
 
 @dataclass(frozen=True, eq=False)
 class Library:
@@ -56,7 +54,9 @@ class Library:
 
     @contextlib.contextmanager
     def restored(self) -> Iterator[None]:
-        """Run with the seed 0, and put global modes back afterwards."""
+        """Run with the seed 0 and every warning of the oracle; put global modes back afterwards."""
+        warn_always = torch.is_warn_always_enabled()
+        torch.set_warn_always(True)  # not only the first time in this process
         grad_enabled = self.module.is_grad_enabled()
         default_dtype = self.module.get_default_dtype()
         self.module.manual_seed(0)
@@ -64,6 +64,7 @@ class Library:
             with self.patch():
                 yield
         finally:
+            torch.set_warn_always(warn_always)
             self.module.set_grad_enabled(grad_enabled)
             self.module.set_default_dtype(default_dtype)
 

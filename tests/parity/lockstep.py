@@ -6,8 +6,6 @@ import functools
 import inspect
 from collections.abc import Callable
 
-import torch
-
 from tests.parity.compare import describe, differences, run, stable_text
 from tests.parity.libraries import ORACLE, Library, subject
 
@@ -40,11 +38,7 @@ def lockstep(
         def play(library: Library):
             return program(library.module, *args, **kwargs)
 
-        torch.set_warn_always(True)  # not only the first time in this process
-        try:
-            expected = run(ORACLE, play)
-        finally:
-            torch.set_warn_always(False)
+        expected = run(ORACLE, play)
         if raises:
             assert expected.error is not None, "the oracle did not raise"
             assert expected.error.kind not in SLIPS, describe(expected.error)
