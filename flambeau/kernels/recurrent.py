@@ -235,7 +235,7 @@ def lstm_forward(x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, lengths, *, reverse):
 def lstm_vjp(cts, inputs, outputs, needs, *, reverse):
     """Back-propagation through time from the kept cells and gates."""
     x, h, c, w_ih, w_hh, _, _, w_hr, lengths = (v if v is None else widen(v) for v in inputs)
-    y, cells, gates = widen(outputs[0]), outputs[3], outputs[4]
+    cells, gates = outputs[3], outputs[4]
     running = _running(lengths, x.shape[0])
 
     def step(carry, at):
@@ -250,9 +250,11 @@ def lstm_vjp(cts, inputs, outputs, needs, *, reverse):
         return (back, _chosen(runs, through, dc)), (da, None if w_hr is None else dh)
 
     start = (_gradient(cts[1], h), _gradient(cts[2], c))
-    rows = (_gradient(cts[0], y), cells, _previous(c, cells, reverse), gates, running)
+    given = lax.full((*x.shape[:2], h.shape[1]), 0, x.dtype) if cts[0] is None else widen(cts[0])
+    rows = (given, cells, _previous(c, cells, reverse), gates, running)
     (dh, dc), (da, projected) = lax.scan(step, start, rows, reverse=not reverse)
-    weights = _weight_gradients(needs[3:7], da, None, x, _previous(h, y, reverse))
+    previous = _previous(h, widen(outputs[0]), reverse) if needs[4] else None
+    weights = _weight_gradients(needs[3:7], da, None, x, previous)
     dx = _input_gradient(needs[0], da, w_ih)
     d_hr = None
     if w_hr is not None and needs[7]:

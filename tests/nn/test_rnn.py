@@ -58,7 +58,8 @@ def compare(layers, call, inputs):
             library.tensor(np.random.default_rng(i).standard_normal(t.shape).astype("float32"))
             for i, t in enumerate(floating)
         ]
-        sum((t * w).sum() for t, w in zip(floating, weights, strict=True)).backward()
+        if floating:
+            sum((t * w).sum() for t, w in zip(floating, weights, strict=True)).backward()
         results.append((made, [t.grad for t in given], [p.grad for p in layer.parameters()]))
     ours, theirs = results
     for what, a, b in zip(("output", "input", "parameter"), ours, theirs, strict=True):
@@ -185,6 +186,27 @@ def test_derivatives(expression):
     weights = [p.detach().requires_grad_() for p in layer.parameters()]
     assert gradcheck(padded, (x, *weights))
     assert gradgradcheck(lambda x: padded(x, *[w.detach() for w in weights])[0], (x,))
+
+
+@pytest.mark.parametrize("expression", ["nn.RNN(3, 4)", "nn.LSTM(3, 4)", "nn.GRU(3, 4)"])
+@pytest.mark.parametrize("trained", ["", "weight_hh", "bias", "weight_ih", "input", "hidden"])
+def test_some_gradients(expression, trained):
+    layers = seeded(expression)
+    for layer in layers:
+        for name, parameter in layer.named_parameters():
+            parameter.requires_grad_(name.startswith(trained) and bool(trained))
+    inputs = inputs_of([(5, 2, 3), *state_shapes(layers[1], (2,))])
+    for given in inputs:
+        given[0].requires_grad_(trained == "input")
+        for state in given[1:]:
+            state.requires_grad_(trained == "hidden")
+    compare(layers, with_state, inputs)
+
+
+@pytest.mark.parametrize("expression", ["nn.RNN(3, 4)", "nn.LSTM(3, 4)", "nn.GRU(3, 4)"])
+def test_gradient_of_the_last_state_alone(expression):
+    layers = seeded(expression)
+    compare(layers, lambda layer, _, x: layer(x)[1], inputs_of([(5, 2, 3)]))
 
 
 def test_copies():
