@@ -439,3 +439,22 @@ def test_nothing_to_attend(shape, need_weights):
         return layer(x, x, x, need_weights=need_weights)
 
     compare(call, inputs_of([shape]), layers)
+
+
+@pytest.mark.parametrize("wanted", [{0}, {1}, {2}, {3}, {1, 3}])
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_some_gradients(wanted, dropout):
+    inputs = inputs_of([(1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 3), (3, 5)])
+    for given in inputs:
+        for place, tensor in enumerate(given):
+            tensor.requires_grad_(place in wanted)
+
+    def call(library, _, q, k, v, mask):
+        return library.nn.functional.scaled_dot_product_attention(q, k, v, mask, dropout)
+
+    compare(call, inputs)
+
+
+def test_gradient_of_the_weights_alone():
+    layers = seeded("nn.MultiheadAttention(8, 2)")
+    compare(lambda _, layer, x: layer(x, x, x)[1], inputs_of([(4, 2, 8)]), layers)
