@@ -10,7 +10,7 @@ import numpy as np
 
 from ..devices import get_default_device
 from ..errors import FREED_GRAPH, INFERENCE_SAVED
-from .derivative import Derivative
+from .derivative import Derivative, derivative_of
 from .execute import Op, Program
 from .layout import propagated_strides
 from .state import modes
@@ -124,10 +124,8 @@ class OpNode(Node):
         values: what is saved: inputs first, then outputs and residuals.
         watched: for each, the storage and version that it was read from, and the chain of a view;
             None for numbers.
-        described: shape and type of the inputs of which that is enough.
     """
 
-    described: tuple[Any, ...] = ()
     freed = False
 
     def __init__(
@@ -174,7 +172,7 @@ class OpNode(Node):
         derivative = self.derivative
         recompute = create_graph and derivative.fallback is not None
         present = tuple([g is not None for g in gradients])
-        op = derivative.op(self.described, present, recompute)
+        op = derivative.op(present, recompute)
         count = len(derivative.saved_inputs) if recompute else len(self.values)
         if create_graph:
             results = apply(op, [*(self.saved_tensor(i) for i in range(count)), *arrived])
@@ -302,12 +300,9 @@ def record(
         ]
     )
     outputs = [r._storage.array for r in results]
-    derivative = program.derivatives.get(needs)
-    if derivative is None:
-        derivative = Derivative(
-            op, program, static, needs, arrays, [*outputs, *residuals], len(outputs)
-        )
-        program.derivatives[needs] = derivative
+    derivative = derivative_of(
+        op, program, static, needs, arrays, [*outputs, *residuals], len(outputs)
+    )
     values: list[Any] = []
     watched: list[tuple[Any, ...] | None] = []
     for i in derivative.saved_inputs:
@@ -333,10 +328,6 @@ def record(
     node = named(OpNode, label)(
         label, edges, outputs_info(outputs), results[0].device, derivative, values, watched
     )
-    if derivative.described_inputs:
-        node.described = tuple(
-            [Described(arrays[i].shape, arrays[i].dtype) for i in derivative.described_inputs]
-        )
     for index, result in enumerate(results):
         if outputs[index].dtype.kind in "fcV":
             result._node = node

@@ -21,7 +21,7 @@ from ..errors import (
     VIEW_OF_LEAF_IN_PLACE,
 )
 from ..kernels import views as view_kernels
-from .derivative import Derivative
+from .derivative import derivative_of
 from .execute import Op
 from .layout import is_contiguous, is_dense, may_overlap, step_dtype, step_shape
 from .op import OpNode
@@ -76,12 +76,8 @@ def view_pieces(x: Tensor, label: str, axis: int, sizes: Sequence[int], keep: bo
     program = PIECES.programs[static]
     whole = Described(x._dims(), x._dtype_numpy())
     infos = [Described(p._dims(), p._dtype_numpy()) for p in pieces]
-    derivative = program.derivatives.get((True,))
-    if derivative is None:
-        derivative = Derivative(PIECES, program, static, (True,), (whole,), infos, len(infos))
-        program.derivatives[(True,)] = derivative
+    derivative = derivative_of(PIECES, program, static, (True,), (whole,), infos, len(infos))
     node = named(OpNode, label)(label, (edge,), infos, x._storage.device, derivative, [], ())
-    node.described = (whole,)
     for index, piece in enumerate(pieces):
         piece._node, piece._index = node, index
     return pieces
@@ -154,10 +150,7 @@ def record_view(
     needs = (True,) + (False,) * len(offsets)
     info = Described(result._dims(), result._dtype_numpy())
     described = Described(x._dims(), x._dtype_numpy())
-    derivative = program.derivatives.get(needs)
-    if derivative is None:
-        derivative = Derivative(VIEW, program, (steps,), needs, (described, *offsets), [info], 1)
-        program.derivatives[needs] = derivative
+    derivative = derivative_of(VIEW, program, (steps,), needs, (described, *offsets), [info], 1)
     node = named(OpNode, label)(
         label,
         (edge,) + (None,) * len(offsets),
@@ -167,7 +160,6 @@ def record_view(
         list(offsets),
         (None,) * len(offsets),
     )
-    node.described = (described,)
     move_retained(result, Edge(node, 0))
     result._node = node
     result._index = 0
@@ -356,10 +348,8 @@ def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) ->
     needs = (old is not None, edge is not None) + (False,) * len(offsets)
     whole = Described(base._dims(), base._dtype_numpy())
     part = Described(x._dims(), x._dtype_numpy())
-    derivative = program.derivatives.get(needs)
-    if derivative is None:
-        derivative = Derivative(PUT, program, (steps,), needs, (whole, part, *offsets), [whole], 1)
-        program.derivatives[needs] = derivative
+    inputs = (whole, part, *offsets)
+    derivative = derivative_of(PUT, program, (steps,), needs, inputs, [whole], 1)
     node = named(OpNode, "CopySlices")(
         "CopySlices",
         (old, edge) + (None,) * len(offsets),
@@ -369,7 +359,6 @@ def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) ->
         list(offsets),
         (None,) * len(offsets),
     )
-    node.described = (whole, part)
     move_retained(base, Edge(node, 0))
     base._node, base._index = node, 0
     base._requires_grad = False
