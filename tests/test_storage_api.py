@@ -218,6 +218,29 @@ def test_shared_memory_is_written_in_place():
     assert x.tolist() == [9, 2, 3, 4] and np.asarray(x._storage.array).tolist() == x.tolist()
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: x[0, 1].fill_(7),
+        lambda x: x[1].add_(5),
+        lambda x: x[:, ::2].mul_(2),
+        lambda x: x.t()[1:].zero_(),
+        lambda x: x.view(-1)[2:4].copy_(x.new_tensor([8.0, 9.0])),
+    ],
+)
+def test_writes_to_shared_memory_touch_no_other_elements(write):
+    """Two processes that write to different elements must not undo each other's writes."""
+    memory = np.arange(6, dtype=np.float32).reshape(2, 3)
+    x, expected = flambeau.from_numpy(memory), torch.arange(6.0).reshape(2, 3)
+    write(expected)
+    untouched = expected.numpy() == memory
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(x._storage), "write", None)
+        write(x)
+    np.testing.assert_array_equal(memory, expected.numpy())
+    assert untouched.any()
+
+
 @pytest.mark.parametrize("name", ["to_sparse", "q_scale", "qscheme", "to_mkldnn", "record_stream"])
 def test_what_is_not_built_says_so(name):
     x = flambeau.ones(2)

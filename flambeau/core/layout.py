@@ -355,7 +355,7 @@ def host_replay(array: np.ndarray, steps: tuple[Step, ...], offsets: tuple[int, 
     for step in steps:
         name = step[0]
         if name == "select":
-            array = array[(slice(None),) * step[1] + (next(starts),)]
+            array = array[(*(slice(None),) * step[1], next(starts), ...)]  # 0-d: still a view
         elif name == "slice":
             start = next(starts)
             stop = start + (step[2] - 1) * step[3] + 1 if step[2] else start

@@ -58,6 +58,11 @@ class Storage:
         self.version += 1
         self.counted += counted
 
+    def write_part(self, part: np.ndarray, value: Any, counted: bool = True) -> None:
+        """Replace the elements of `part`, a view of external memory, and touch no others."""
+        np.copyto(part, np.asarray(value))
+        self.count_write(counted)
+
     def count_write(self, counted: bool = True) -> None:
         """Count a write of which nothing shows here."""
         self.version += 1

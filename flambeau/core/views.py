@@ -23,7 +23,14 @@ from ..errors import (
 from ..kernels import views as view_kernels
 from .derivative import derivative_of
 from .execute import Op
-from .layout import is_contiguous, is_dense, may_overlap, step_dtype, step_shape
+from .layout import (
+    host_replay,
+    is_contiguous,
+    is_dense,
+    may_overlap,
+    step_dtype,
+    step_shape,
+)
 from .op import OpNode
 from .state import modes
 from .tape import Described, Edge, current_node, edge_of, move_retained, named
@@ -281,8 +288,11 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
         storage.write(array, counted)
     else:
         steps, offsets = _write_steps(x)
+        part = host_replay(storage.array, steps, offsets) if storage.external else None
         if storage.device.type == "meta":
             storage.write(storage.array, counted)
+        elif part is not None and np.may_share_memory(part, storage.array):
+            storage.write_part(part, array, counted)
         else:
             whole = PUT.programs[(steps,)].run(storage.read(), array, *offsets)
             storage.write(whole, counted)
