@@ -74,7 +74,8 @@ def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex conjugate, as a new tensor; a real tensor itself."""
     check_tensor("conj_physical", input)
     if out is not None:
-        return store_out(out, conj_physical, "conj_physical", (input,), {})
+        plain = conj_physical if input.dtype.is_complex else Tensor.clone  # type: ignore[attr-defined]
+        return store_out(out, plain, "conj_physical", (input,), {})
     return apply(CONJ, (input,), (None,)) if input.dtype.is_complex else input
 
 

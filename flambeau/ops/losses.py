@@ -16,6 +16,7 @@ from ..core.legacy import scalar_type_name
 from ..core.op import apply
 from ..core.tensor import Tensor
 from ..dtypes import RESULT
+from ..errors import broadcast_shapes
 from ..kernels import cross_entropy as class_kernels
 from ..kernels import ctc as ctc_kernels
 from ..kernels import loss as kernels
@@ -239,6 +240,13 @@ def binary_cross_entropy_with_logits(
     reduction: int = 0,
 ) -> Tensor:
     """-(target * log(sigmoid(input)) + (1 - target) * log(sigmoid(-input)))"""
+    shape = errors.broadcast_shapes(target._dims(), input._dims())
+    if shape != target._dims():
+        raise RuntimeError(
+            f"output with shape {list(target._dims())} doesn't match the broadcast shape "
+            f"{list(shape)}"
+        )
+    broadcast_shapes(input._dims(), target._dims())
     inputs = (input, target, weight, pos_weight)
     return run(BCE_WITH_LOGITS, inputs, _reduction(reduction))
 
