@@ -351,9 +351,6 @@ MISTAKES = {
     "saved_input_modified": lambda t: (
         lambda x, f: (lambda y: (x.add_(1), y.sum().backward()))(f.apply(x))
     )(ones(t) * 1, function(t, saving, lambda ctx, g: g * ctx.saved_tensors[0])),
-    "vmap_without_setup_context": lambda t: t.vmap(function(t, saving, lambda ctx, g: g).apply)(
-        ones(t, 2, 3)
-    ),
 }
 
 

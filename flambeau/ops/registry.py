@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import dtypes
 from ..core.execute import Op
+from ..core.layout import is_contiguous, is_dense
 from ..core.legacy import scalar_type_name
 from ..core.op import apply
 from ..core.state import modes
@@ -216,13 +217,21 @@ def store_out(
         for target, value in zip(targets, values, strict=True):
             if target._dims() != value._dims():
                 fit(target, value._dims())
-                target._storage.strides = value._storage.strides if not value._steps else None
+                target._storage.strides = memory_order(value)
             overwrite(target, cast(value, target.dtype))
     finally:
         modes.grad = previous
     if not several:
         return out
     return type(result)(targets) if type(result) is not tuple else targets
+
+
+def memory_order(value: Tensor) -> tuple[int, ...] | None:
+    """The strides of a tensor that fills its memory in another order than row by row, or None."""
+    if value._is_plain():
+        return None
+    shape, strides = tuple(value._dims()), value._strides_offset()[0]
+    return strides if is_dense(shape, strides) and not is_contiguous(shape, strides) else None
 
 
 def fit(target: Tensor, shape: tuple[int, ...]) -> None:
