@@ -83,7 +83,7 @@ _NOT_BUILT = frozenset(
     profiler quantize_per_channel quantize_per_tensor quantization saddmm segment_reduce
     set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled signal sparse
     sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor
-    sparse_csc_tensor sparse_csr_tensor to_dlpack unify_type_list vmap while_loop
+    sparse_csc_tensor sparse_csr_tensor unify_type_list vmap while_loop
     """.split()  # noqa: SIM905
 )
 

@@ -199,6 +199,10 @@ def test_a_storage_outlives_its_tensor():
     assert storage.resize_(4).tolist() == [0, 1, 2, 0]
 
 
+def test_a_capsule_holds_the_values():
+    assert torch.from_dlpack(flambeau.to_dlpack(flambeau.arange(3.0))).tolist() == [0, 1, 2]
+
+
 def test_storages_follow_deepcopy():
     import copy
 

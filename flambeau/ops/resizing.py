@@ -67,6 +67,12 @@ def is_storage(obj: Any, /) -> bool:
     return isinstance(obj, (UntypedStorage, TypedStorage))
 
 
+@declare(method=False)
+def to_dlpack(tensor: Tensor, /) -> Any:
+    """The tensor as a DLPack capsule, for other libraries."""
+    return tensor.__dlpack__()  # type: ignore[attr-defined]
+
+
 @declare(function=False)
 def const_data_ptr(self: Tensor) -> int:
     """`data_ptr`, for reading only."""
