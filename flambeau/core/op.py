@@ -112,9 +112,9 @@ def _result_strides(inputs: Sequence[Any], shape: tuple[int, ...]) -> tuple[int,
 # Recording
 
 
-# These save a number that they multiply by as if it were a tensor, so that they, too, can only be
+# These save a number as if it were a tensor, or release a write in place: they, too, can only be
 # walked through once.
-SAVES_NUMBERS = {"MulBackward0", "DivBackward0"}
+SINGLE_USE = {"MulBackward0", "DivBackward0", "CopySlices"}
 
 
 class OpNode(Node):
@@ -151,7 +151,7 @@ class OpNode(Node):
     def release(self) -> None:
         if not any(self.derivative.needs):
             return
-        if any(watch is not None for watch in self.watched) or self.label in SAVES_NUMBERS:
+        if any(watch is not None for watch in self.watched) or self.label in SINGLE_USE:
             self.freed = True
             self.values = []
             self.watched = ()
