@@ -217,7 +217,8 @@ def store_out(
         for target, value in zip(targets, values, strict=True):
             if target._dims() != value._dims():
                 fit(target, value._dims())
-                target._storage.strides = memory_order(value)
+                kept = not value._steps or any(value is x for x in inputs)
+                target._storage.strides = memory_order(value) if kept else None
             overwrite(target, cast(value, target.dtype))
     finally:
         modes.grad = previous
