@@ -312,7 +312,9 @@ def record(
             if x._inference and not modes.inference:
                 raise RuntimeError(INFERENCE_SAVED)
             storage = x._storage
-            if x._steps:
+            if x._own_version is not None:
+                watched.append((x._own_version, x._own_version.counted))
+            elif x._steps:
                 watched.append((storage, storage.counted, x._steps, x._offsets))
             else:
                 watched.append((storage, storage.counted))

@@ -20,6 +20,21 @@ _addresses = itertools.count(1 << 20, 1 << 24)
 # the array (its reference count says so), the storage becomes an ordinary one again.
 
 
+class OwnVersion:
+    """The version of `x.data` and its views: the writes made through them, and no others."""
+
+    __slots__ = ("counted", "device")
+
+    def __init__(self, device: Device):
+        self.counted = 0
+        self.device = device
+
+    @property
+    def version(self) -> int:
+        """The same number: a value saved through such a tensor is kept as it was."""
+        return self.counted
+
+
 class Storage:
     """A mutable cell: `array` (JAX or NumPy), and how often it was written to.
 

@@ -18,7 +18,7 @@ from ..size import Size
 from .execute import ProgramCache
 from .layout import host_replay, layout
 from .state import modes
-from .storage import Storage, jax_device
+from .storage import OwnVersion, Storage, jax_device
 
 _replays = ProgramCache(view_kernels.replay, ("steps",))
 _hook_numbers = itertools.count()
@@ -77,7 +77,7 @@ class Tensor(Attached):
     _made_at: int = 0
     _inference: bool = False
     _reshaped: bool = False
-    _own_version: list[int] | None = None
+    _own_version: OwnVersion | None = None
     _backward_hooks: OrderedDict[int, Any] | None = None
     _post_accumulate_grad_hooks: OrderedDict[int, Any] | None = None
     _retains_grad: bool = False
@@ -384,7 +384,7 @@ class Tensor(Attached):
     def data(self) -> Tensor:
         """The same storage without history and without version checks."""
         result = alias(self)
-        result._own_version = [0]
+        result._own_version = OwnVersion(self._storage.device)
         return result
 
     @data.setter
@@ -413,7 +413,7 @@ class Tensor(Attached):
         return self._count()
 
     def _count(self) -> int:
-        return self._storage.counted if self._own_version is None else self._own_version[0]
+        return (self._own_version or self._storage).counted
 
     def _is_view(self) -> bool:
         """Whether this is a differentiable view of another tensor, `_base`."""

@@ -282,8 +282,8 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
     array = value._array()
     storage = x._storage
     counted = x._own_version is None
-    if not counted:
-        x._own_version[0] += 1  # type: ignore[index]
+    if x._own_version is not None:
+        x._own_version.counted += 1
     if not x._steps:
         storage.write(array, counted)
     else:

@@ -17,7 +17,7 @@ from ..core.legacy import scalar_type_name
 from ..core.op import Op, apply
 from ..core.tensor import Tensor
 from ..core.views import before_write, check_overlap, check_writable, overwrite
-from ..errors import dimension
+from ..errors import PARTIAL_OVERLAP, dimension
 from ..kernels import indexing as kernels
 from .arguments import check_tensor, follow_layout, integer, known, numpy_names
 from .masks import MASKED_FILL, mask_places, picked_by_mask
@@ -107,7 +107,11 @@ def index_put_(
     x: Tensor, by_axis: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
 ) -> Tensor:
     """Write `values`, broadcast, into `x` at the places that `index(x, by_axis)` reads."""
+    if values.numel() == 1 and _is_mask(by_axis[-1]):
+        values = values.clone() if values._storage is x._storage else values  # type: ignore[attr-defined]
     check_writable(x, (values,))
+    if values is x:
+        raise RuntimeError(PARTIAL_OVERLAP)
     if values._storage is x._storage:
         check_overlap(x, values, same_allowed=False)
     return overwrite(x, _index_put(before_write(x), by_axis, values, accumulate))

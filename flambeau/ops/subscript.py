@@ -156,7 +156,7 @@ def parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None] | None]:
             label = "SelectBackward0"
     seen = x
     if steps or not advanced:
-        seen = view(x, label, tuple(steps) or (("reshape", shape),), tuple(offsets))
+        seen = view(x, label, tuple(steps), tuple(offsets))
     if not advanced:
         return seen, None
     return seen, [advanced.get(i) for i in range(max(advanced) + 1)]
