@@ -146,7 +146,7 @@ t.backends.cudnn.conv.fp32_precision, t.backends.cudnn.rnn.fp32_precision
 setattr(t.backends.cudnn.conv, 'fp32_precision', 'xx')
 t.backends.mkldnn.enabled, t.backends.mkldnn.deterministic, t.backends.mkldnn.allow_tf32
 t.backends.mkldnn.VERBOSE_OFF, t.backends.mkldnn.VERBOSE_ON, t.backends.mkldnn.fp32_precision
-t.backends.mkldnn.conv.fp32_precision, t.backends.mkldnn.matmul.fp32_precision
+t.backends.mkldnn.conv.fp32_precision
 t.backends.mkldnn.set_flags(), t.backends.mkldnn.is_acl_available()
 t.backends.mps.is_available(), t.backends.mps.is_built()
 t.backends.mps.is_macos13_or_newer()

@@ -141,7 +141,7 @@ def disagreement(lines: list[str], library: Library, texts: bool = False) -> str
     """The first way in which `library` departs from the oracle on this program."""
     expected, actual = play(lines, ORACLE, texts), play(lines, library, texts)
     for (line, wanted), (_, got) in zip(expected, actual, strict=False):
-        if wanted[0] == ORACLE_FAULT:
+        if isinstance(wanted, tuple) and wanted[0] == ORACLE_FAULT:
             return None
         found = compare(wanted, got, "", 1e-9, False)
         if found:
