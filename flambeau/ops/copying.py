@@ -63,7 +63,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     if src is self:
         check_writable(self, shared=True)
         if self._own_version is not None:
-            self._own_version[0] += 1
+            self._own_version.counted += 1
         self._storage.count_write(self._own_version is None)
         (self if self._base is None else self._base)._writes += 1
         return self

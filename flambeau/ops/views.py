@@ -624,7 +624,7 @@ def become(x: Tensor, viewed: Tensor) -> Tensor:
         x._requires_grad = False
     counted = x._own_version is None
     if not counted:
-        x._own_version[0] += 1  # type: ignore[index]
+        x._own_version.counted += 1  # type: ignore[index]
     x._storage.count_write(counted)
     return x
 
