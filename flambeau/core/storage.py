@@ -25,8 +25,8 @@ class OwnVersion:
 
     __slots__ = ("counted", "device")
 
-    def __init__(self, device: Device):
-        self.counted = 0
+    def __init__(self, device: Device, counted: int = 0):
+        self.counted = counted
         self.device = device
 
     @property

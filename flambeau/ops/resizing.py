@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import dtypes, formats
 from ..core.legacy import legacy_constructed, native_name
-from ..core.storage import Storage
+from ..core.storage import OwnVersion, Storage
 from ..core.tensor import Tensor, wrap
 from ..core.views import check_writable
 from ..kernels.views import row_major
@@ -132,7 +132,7 @@ def set_(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         _adopt(self, source.detach())
     else:
         _adopt(self, whole(cell_of(source), self.dtype))
-    self._own_version = [version + 1]
+    self._own_version = OwnVersion(self._storage.device, version + 1)
     return self
 
 

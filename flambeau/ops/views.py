@@ -623,8 +623,8 @@ def become(x: Tensor, viewed: Tensor) -> Tensor:
         x._node, x._index = edge
         x._requires_grad = False
     counted = x._own_version is None
-    if not counted:
-        x._own_version.counted += 1  # type: ignore[index]
+    if x._own_version is not None:
+        x._own_version.counted += 1
     x._storage.count_write(counted)
     return x
 
