@@ -107,7 +107,7 @@ def index_put_(
     x: Tensor, by_axis: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
 ) -> Tensor:
     """Write `values`, broadcast, into `x` at the places that `index(x, by_axis)` reads."""
-    if values.numel() == 1 and _is_mask(by_axis[-1]):
+    if values.numel() == 1 and _is_mask(by_axis[-1]) and by_axis[-1]._dims():
         values = values.clone() if values._storage is x._storage else values  # type: ignore[attr-defined]
     check_writable(x, (values,))
     if values is x:
