@@ -24,6 +24,7 @@ from ..kernels import views as view_kernels
 from .derivative import derivative_of
 from .execute import Op
 from .layout import (
+    expanded_strides,
     host_replay,
     is_contiguous,
     is_dense,
@@ -201,15 +202,28 @@ def check_writable(
     for other in others:
         if other is x or not isinstance(other, Tensor) or other._storage is not storage:
             continue
-        if not spread or other._dims() == x._dims():
-            check_overlap(x, other)
+        check_overlap(x, other, spread=spread)
 
 
-def check_overlap(written: Tensor, read: Tensor, same_allowed: bool = True) -> None:
-    """Raise where two views of one storage share some of their elements, but are not the same."""
+def check_overlap(
+    written: Tensor, read: Tensor, same_allowed: bool = True, spread: bool = False
+) -> None:
+    """Raise where two views of one storage share some of their elements, but are not the same.
+
+    Args:
+        same_allowed: whether they may be the same elements.
+        spread: `read` is expanded to the shape of `written` first.
+    """
     strides, start = written._strides_offset()
     other_strides, other_start = read._strides_offset()
     shape, other_shape = written._dims(), read._dims()
+    if spread and shape != other_shape:
+        if len(other_shape) > len(shape):
+            return
+        other_strides = expanded_strides(other_shape, other_strides, shape)
+        if 0 in other_strides:
+            return
+        other_shape = shape
     if not (is_dense(shape, strides) and is_dense(other_shape, other_strides)):
         return
     end, other_end = start + written.numel(), other_start + read.numel()
