@@ -157,7 +157,7 @@ def lgamma(x):
     return _in_double(lax.lgamma)(x)
 
 
-lgamma_vjp = _slope(lambda x: _digamma(x))
+lgamma_vjp = _slope(lambda x: digamma(x))
 
 
 @widened
