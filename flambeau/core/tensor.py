@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ import numpy as np
 from .. import dtypes
 from ..devices import device as Device
 from ..dtypes import BY_NUMPY
-from ..errors import NO_GRAD_ROOT
 from ..kernels import views as view_kernels
 from ..size import Size
 from .execute import ProgramCache
@@ -21,7 +19,6 @@ from .state import modes
 from .storage import OwnVersion, Storage, jax_device
 
 _replays = ProgramCache(view_kernels.replay, ("steps",))
-_hook_numbers = itertools.count()
 CPU = Device("cpu")
 
 
@@ -464,13 +461,11 @@ class Tensor(Attached):
         return array.tolist()
 
     def __bool__(self) -> bool:
-        shape = self._dims()
         count = self.numel()
         if count != 1:
             if count == 0:
                 raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
-        del shape
         return bool(self.item())
 
     def __int__(self) -> int:
@@ -563,4 +558,4 @@ def alias(tensor: Tensor, cls: type = Tensor) -> Tensor:
     return result
 
 
-__all__ = ["CPU", "NO_GRAD_ROOT", "Tensor", "alias", "wrap"]
+__all__ = ["CPU", "Tensor", "alias", "wrap"]
