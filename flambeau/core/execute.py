@@ -67,6 +67,8 @@ class Program:
         for a in arrays:
             kind = type(a)
             if kind is np.ndarray or hasattr(a, "shape"):
+                if isinstance(a, jax.core.Tracer):
+                    return None
                 key.append(a.shape)
                 key.append(a.dtype)
             elif kind is list or kind is dict:  # a nest of arrays, as the optimisers pass
@@ -88,7 +90,7 @@ class Program:
         return plan.host.run if plan.host is not None else None
 
     def _plan(self, arrays: Sequence[Any]) -> Plan:
-        if config.tier == "xla" or any(isinstance(a, jax.core.Tracer) for a in arrays):
+        if config.tier == "xla":
             return Plan(None, 0)
         if len(self.plans) >= config.program_cache_size:
             self.plans.clear()
