@@ -82,7 +82,7 @@ _NOT_BUILT = frozenset(
     futures fx hsmm hspmm hub int_repr library lobpcg masked mtia nested onnx overrides package
     profiler quantize_per_channel quantize_per_tensor quantization saddmm segment_reduce
     set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled signal sparse
-    sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor
+    sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor
     sparse_csc_tensor sparse_csr_tensor unify_type_list vmap while_loop
     """.split()  # noqa: SIM905
 )

@@ -1551,6 +1551,18 @@ def sort(
     stable: builtins.bool | None = None,
     out: Any = None,
 ) -> Any: ...
+def sparse_coo_tensor(
+    indices: Any,
+    values: Any,
+    size: Sequence[builtins.int] | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    pin_memory: builtins.bool = False,
+    requires_grad: builtins.bool = False,
+    check_invariants: builtins.bool | None = None,
+    is_coalesced: builtins.bool | None = None,
+) -> Any: ...
 def split(
     tensor: Tensor, split_size_or_sections: Any, dim: builtins.int = 0
 ) -> builtins.tuple[Tensor, ...]: ...

@@ -256,12 +256,15 @@ def assembled_repr(
         suffixes.append(f"grad_fn=<{grad_fn}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
-    return _with_suffixes(prefix + contents, suffixes, len(prefix))
+    return with_suffixes(prefix + contents, suffixes, len(prefix))
 
 
-def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
-    """`text, suffix, ...)`; a suffix that would leave less than two columns begins a new line."""
-    column = len(text) - (text.rfind("\n") + 1) + 2
+def with_suffixes(text: str, suffixes: list[str], indent: int, ahead: int = 2) -> str:
+    """`text, suffix, ...)`; a suffix that would leave less than two columns begins a new line.
+
+    The text counts as `ahead` columns longer than it is.
+    """
+    column = len(text) - (text.rfind("\n") + 1) + ahead
     for suffix in suffixes:
         if column + len(suffix) + 2 > _options.linewidth:
             text += ",\n" + " " * indent + suffix

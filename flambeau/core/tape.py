@@ -171,8 +171,10 @@ class AccumulateGrad(Node):
 def accumulate(leaf: Tensor, gradient: Any) -> None:
     """Add a gradient (array, or Tensor when its own derivative is wanted) to `leaf.grad`."""
     old = leaf._grad
+    if old is not None and old.is_sparse and not isinstance(gradient, Tensor):
+        gradient = wrap(gradient, leaf.device)
     if isinstance(gradient, Tensor):
-        leaf._grad = gradient if old is None else old + gradient  # type: ignore[operator]
+        leaf._grad = gradient if old is None else _sum(old, gradient)
     elif old is None:
         leaf._grad = wrap(gradient, leaf.device)
     elif old._node is not None or old._requires_grad:
@@ -185,6 +187,13 @@ def accumulate(leaf: Tensor, gradient: Any) -> None:
         overwrite(old, wrap(_add.run(old._array(), gradient), leaf.device))
 
 
+def _sum(old: Any, gradient: Any) -> Tensor:
+    """The sum of two gradients, one of them perhaps sparse; in place where nothing is recorded."""
+    if gradient.is_sparse and not modes.grad:
+        return old.add_(gradient)
+    return gradient + old if old.is_sparse else old + gradient
+
+
 # Edges
 
 
@@ -193,17 +202,15 @@ def current_node(tensor: Tensor) -> Node | None:
     base = tensor._base
     if base is None:
         return tensor._node
-    if tensor._creation is not None:
-        from .views import refuse_stale
+    written = tensor._count()
+    if tensor._made_at != written and (tensor._node is not None or base.requires_grad):
+        from .views import record_view, refuse_stale, steps_from_base
 
-        refuse_stale(tensor, base)
-    if base._writes != tensor._base_writes:
-        from .views import record_view, steps_from_base
-
-        if base.requires_grad or tensor._node is not None:
-            tensor._base_writes = base._writes
-            steps, offsets = steps_from_base(tensor, base)
-            record_view(tensor, base, edge_of(base), "AsStridedBackward0", steps, offsets)
+        if tensor._creation is not None:
+            refuse_stale(tensor)
+        tensor._made_at = written
+        steps, offsets = steps_from_base(tensor, base)
+        record_view(tensor, base, edge_of(base), "AsStridedBackward0", steps, offsets)
     return tensor._node
 
 
@@ -264,9 +271,13 @@ def _check_replacement(hook: Callable[..., Any], value: Tensor, result: Any) -> 
 
 def add(a: Any, b: Any) -> Any:
     """The sum of two gradients."""
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
-        return a + b
-    return _add.run(a, b)
+    if not isinstance(a, Tensor):
+        if not isinstance(b, Tensor):
+            return _add.run(a, b)
+        a = wrap(a, b.device)
+    elif not isinstance(b, Tensor):
+        b = wrap(b, a.device)
+    return b + a if a.is_sparse else a + b  # type: ignore[operator]
 
 
 def run_backward(
@@ -466,7 +477,9 @@ def _after(node: Node, results: Sequence[Any], gradients: list[Any]) -> Sequence
 
 
 def _has_nan(gradient: Any) -> bool:
-    array = gradient._host() if isinstance(gradient, Tensor) else np.asarray(gradient)
+    if isinstance(gradient, Tensor):
+        gradient = (gradient._values() if gradient.is_sparse else gradient)._host()  # type: ignore[attr-defined]
+    array = np.asarray(gradient)
     if array.dtype.kind not in "fcV":
         return False
     return bool(np.isnan(array.astype(np.complex128 if array.dtype.kind == "c" else float)).any())

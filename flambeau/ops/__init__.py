@@ -34,6 +34,7 @@ from . import (  # noqa: I001
     indexing,
     scatter,
     joining,
+    sparse,
     shape,
     unique,
     matmul,

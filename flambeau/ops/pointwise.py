@@ -16,6 +16,7 @@ from ..dtypes import BY_NUMPY, RESULT
 from ..kernels import pointwise as kernels
 from .arguments import invalid_arguments
 from .registry import ComplexHalf, declare, store_out
+from .sparse import SparseTensor
 
 NUMBERS = (bool, int, float, complex)
 _BOOL = np.dtype(bool)
@@ -146,6 +147,8 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     """input + alpha * other"""
     if out is not None:
         return store_out(out, add, "add", (input, other), {"alpha": alpha})
+    if type(other) is SparseTensor:
+        other = other.to_dense()
     if alpha != 1:
         return _scaled(ADD_SCALED, input, other, alpha)
     return binary_call(ADD, "add", input, other)
@@ -155,6 +158,8 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     """input - alpha * other"""
     if out is not None:
         return store_out(out, sub, "sub", (input, other), {"alpha": alpha})
+    if type(other) is SparseTensor:
+        other = other.to_dense()
     if _is_bool(input) or _is_bool(other):
         _refuse_bool_subtraction(input, other)
     if alpha != 1:
