@@ -334,8 +334,6 @@ def _attach(result: Tensor, node: FunctionNode, index: int, written: bool) -> No
         return
     result._node, result._index = node, index
     result._requires_grad = False
-    if written:
-        result._writes += 1
 
 
 class _ErrorNode(Node):

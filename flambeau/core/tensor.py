@@ -68,8 +68,6 @@ class Tensor(Attached):
     _base: Tensor | None = None
     _base_steps: tuple[tuple[Any, ...], ...] = ()
     _base_offsets: tuple[int, ...] = ()
-    _base_writes: int = 0
-    _writes: int = 0
     _creation: str | None = None
     _made_at: int = 0
     _inference: bool = False
@@ -257,7 +255,7 @@ class Tensor(Attached):
         base = self._base
         if self._node is not None or base is None:
             return self._node is not None
-        return base._writes != self._base_writes and base.requires_grad
+        return self._made_at != self._count() and base.requires_grad
 
     @property
     def grad_fn(self) -> Any:

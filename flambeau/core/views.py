@@ -3,8 +3,9 @@
 # Note [Families]
 # A tensor and its differentiable views are a family; its first member is the base. A write to any
 # member changes them all: the base gets a node (`CopySlices`) that takes the old base and the value
-# written, and the views, whose nodes are out of date now (`_writes` tells), make new ones from the
-# base when they are next asked. `detach()` starts a new family on the same storage.
+# written, and the views, whose nodes are out of date now (`_made_at` is not the storage's version),
+# make new ones from the base when they are next asked. `detach()` starts a new family on the same
+# storage; a write to it makes the views of the old one ask their base again, too.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def view_pieces(x: Tensor, label: str, axis: int, sizes: Sequence[int], keep: bo
         step = ("slice", axis, size, 1) if keep else ("select", axis)
         piece = _unrecorded(x, (step,), (start,))
         if modes.grad:
-            piece._creation, piece._made_at = "multi", x._count()
+            piece._creation = "multi"
         pieces.append(piece)
         start += size
     recording = modes.grad and not modes.inference and bool(pieces)
@@ -115,13 +116,11 @@ def _unrecorded(x: Tensor, steps: tuple[tuple[Any, ...], ...], offsets: tuple[in
     result._base = base
     result._base_steps = x._base_steps + steps
     result._base_offsets = x._base_offsets + offsets
-    result._base_writes = base._writes
+    result._made_at = result._count()
     if not modes.grad:
         result._creation = "no_grad"
     elif x._creation is not None:
         result._creation = x._creation
-    if result._creation is not None:
-        result._made_at = result._count()
     if len(result._steps) > LONG_CHAIN:
         _shorten(result, base)
     return result
@@ -241,15 +240,14 @@ def _check_tape(x: Tensor, requires_grad: bool) -> None:
         raise RuntimeError(_refusal(x, x._node, "and is being modified inplace"))
     if requires_grad and base is not None and current_node(base) is None:
         raise RuntimeError(VIEW_OF_LEAF_IN_PLACE)
-    if requires_grad and current_node(x) is None:
+    if requires_grad and x._node is None:  # nor has a stale view been asked for its node yet
         raise RuntimeError(LEAF_IN_PLACE)
 
 
-def refuse_stale(x: Tensor, base: Tensor) -> None:
-    """Raise where a view that was made in a special way is used after its memory was written."""
-    if x._made_at != x._count() and (x._node is not None or base.requires_grad):
-        how = "and its base or another view of its base has been modified inplace"
-        raise RuntimeError(_refusal(x, x._node, how))
+def refuse_stale(x: Tensor) -> None:
+    """A view that was made in a special way is used after its memory was written."""
+    how = "and its base or another view of its base has been modified inplace"
+    raise RuntimeError(_refusal(x, x._node, how))
 
 
 def _refusal(x: Tensor, node: Any, how: str) -> str:
@@ -315,8 +313,6 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
         node.rebind(value._storage, storage)
     if modes.grad:
         rebase(x, value)
-    else:
-        (x if x._base is None else x._base)._writes += 1
     return x
 
 
@@ -343,12 +339,11 @@ def rebase(x: Tensor, value: Tensor) -> None:
             move_retained(x, edge)
             x._node, x._index = edge
             x._requires_grad = False
-        x._writes += 1
         return
     old = edge_of(base)
     if edge is not None or old is not None:
         _record_put(x, base, old, edge)
-    base._writes += 1
+        current_node(x)
 
 
 def steps_from_base(x: Tensor, base: Tensor) -> tuple[tuple[tuple[Any, ...], ...], tuple[int, ...]]:
@@ -364,6 +359,14 @@ def steps_from_base(x: Tensor, base: Tensor) -> tuple[tuple[tuple[Any, ...], ...
     return (*lead, ("as_strided", x._dims(), own_strides)), (own_start - start,)
 
 
+class _OverlappingWrite(OpNode):
+    """A write to a view whose elements share memory (`fill_` of an expanded tensor). Its gradient
+    would have to be taken out of the base's once for each of them: PyTorch refuses."""
+
+    def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
+        raise RuntimeError(OVERLAPPING_WRITE)
+
+
 def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) -> None:
     steps, offsets = steps_from_base(x, base)
     if any(s[0] in ("expand", "unfold") for s in steps):
@@ -374,7 +377,8 @@ def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) ->
     part = Described(x._dims(), x._dtype_numpy())
     inputs = (whole, part, *offsets)
     derivative = derivative_of(PUT, program, (steps,), needs, inputs, [whole], 1)
-    node = named(OpNode, "CopySlices")(
+    overlapping = old is not None and may_overlap(x._dims(), x._strides_offset()[0])
+    node = named(_OverlappingWrite if overlapping else OpNode, "CopySlices")(
         "CopySlices",
         (old, edge) + (None,) * len(offsets),
         (whole,),

@@ -60,15 +60,26 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    if src is self:
+    if same_elements(self, src):
         check_writable(self, shared=True)
+        recorded = modes.grad and (self.requires_grad or src.requires_grad)
+        if recorded and (src is not self or self._base is not None):
+            return overwrite(self, fitted_value(self, src))
         if self._own_version is not None:
             self._own_version.counted += 1
         self._storage.count_write(self._own_version is None)
-        (self if self._base is None else self._base)._writes += 1
         return self
     check_writable(self, (src,))
     return overwrite(self, fitted_value(self, src))
+
+
+def same_elements(x: Tensor, y: Tensor) -> bool:
+    """Whether two tensors see the same elements of one storage in the same order."""
+    if x is y:
+        return True
+    if x._storage is not y._storage or x._dims() != y._dims():
+        return False
+    return x._dtype_numpy() == y._dtype_numpy() and x._strides_offset() == y._strides_offset()
 
 
 def fitted_value(x: Tensor, src: Tensor) -> Tensor:
@@ -91,7 +102,7 @@ def fitted_value(x: Tensor, src: Tensor) -> Tensor:
 @declare(inplace_function=False, function=False)
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Set all elements to `value`, a number or a 0-d tensor."""
-    check_writable(self, (value,), shared=True)
+    check_writable(self, (value,), shared=not isinstance(value, Tensor))
     if isinstance(value, Tensor):
         if value._dims():
             raise RuntimeError(

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.data import host_array
 from ..core.tensor import Tensor, wrap
 from ..core.views import check_writable, overwrite, view
-from .copying import filled_like, fitted_value
+from .copying import copy_, fill_, fitted_value, same_elements
 from .registry import check_castable
 from .views import reshape_to
 
@@ -37,7 +37,7 @@ def _assign(self: Tensor, index: Any, value: Any) -> None:
     """`self[index] = value`"""
     if index is False:
         return
-    target, advanced = parse(self, index)
+    target, advanced = parse(self, index, writing=True)
     if advanced is None:
         _write(target, value)
         return
@@ -60,6 +60,9 @@ def _as_value(target: Tensor, value: Any) -> Tensor:
 
 def _write(target: Tensor, value: Any) -> None:
     if isinstance(value, Tensor):
+        if same_elements(target, value):
+            copy_(target, value)
+            return
         check_writable(target, (value,), spread=True)
         shape = value._dims()
         extra = len(shape) - len(target._dims())
@@ -70,7 +73,7 @@ def _write(target: Tensor, value: Any) -> None:
         return
     check_writable(target)
     if isinstance(value, (bool, int, float, complex)):
-        overwrite(target, filled_like(target, value))
+        fill_(target, value)
         return
     overwrite(target, fitted_value(target, _as_value(target, value)))
 
@@ -98,8 +101,14 @@ def _expand_message(wide: tuple[int, ...], narrow: tuple[int, ...], offset: int)
     )
 
 
-def parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None] | None]:
-    """The view that the plain parts of `index` take, and the selecting tensors by axis of it."""
+def parse(
+    x: Tensor, index: Any, writing: bool = False
+) -> tuple[Tensor, list[Tensor | None] | None]:
+    """The view that the plain parts of `index` take, and the selecting tensors by axis of it.
+
+    Args:
+        writing: all of `x` may be `x` itself, and need not be a view.
+    """
     items = _items(index)
     shape = x._dims()
     used = sum(_consumed(item) for item in items)
@@ -155,7 +164,7 @@ def parse(x: Tensor, index: Any) -> tuple[Tensor, list[Tensor | None] | None]:
             del sizes[axis]
             label = "SelectBackward0"
     seen = x
-    if steps or not advanced:
+    if steps or not (advanced or writing):
         seen = view(x, label, tuple(steps), tuple(offsets))
     if not advanced:
         return seen, None

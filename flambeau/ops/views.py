@@ -491,7 +491,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     steps = (*lead, ("as_strided", sizes, strides))
     result = view(whole, "AsStridedBackward0", steps, (start,))
     if input._creation is not None:
-        result._creation, result._made_at = input._creation, input._count()
+        result._creation = input._creation
     return result
 
 
