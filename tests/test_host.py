@@ -145,11 +145,14 @@ GEOMETRY = [
 
 
 def agrees(function, *arrays):
-    found = HostProgram(function, specified(*arrays))(*arrays)
+    program = HostProgram.of(function, specified(*arrays))
     wanted = np.asarray(jax.jit(function)(*arrays))
-    assert found.shape == wanted.shape
-    assert found.dtype == wanted.dtype
-    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=1e-6)
+    # The list of calls, the same as source, and the source with other results beside its own.
+    for found in (program(*arrays), program.fast()(*arrays), program.spread([0, 1])(*arrays)[1]):
+        assert type(found) is np.ndarray
+        assert found.shape == wanted.shape
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", UNARY)
@@ -198,9 +201,9 @@ def test_convolutions(layout, groups, geometry):
 
 def test_what_numpy_cannot_do_is_left_to_xla():
     with pytest.raises(Unsupported):
-        HostProgram(lambda x: lax.linalg.lu(x)[0], specified(floats(3, 3)))
+        HostProgram.of(lambda x: lax.linalg.lu(x)[0], specified(floats(3, 3)))
     with pytest.raises(Unsupported):
-        HostProgram(lax.exp, [jax.ShapeDtypeStruct((3,), jnp.bfloat16)])
+        HostProgram.of(lax.exp, [jax.ShapeDtypeStruct((3,), jnp.bfloat16)])
 
 
 def test_programs_move_to_xla_by_the_number_of_calls(monkeypatch):

@@ -97,7 +97,7 @@ PROGRAMS = [
 
 @pytest.mark.parametrize("function", PROGRAMS, ids=lambda f: f.__name__)
 def test_numpy_gives_what_xla_gives(function):
-    program = HostProgram(function, [jax.ShapeDtypeStruct(X.shape, X.dtype)])
+    program = HostProgram.of(function, [jax.ShapeDtypeStruct(X.shape, X.dtype)])
     ours = jax.tree.leaves(program(X))
     theirs = jax.tree.leaves(jax.jit(function)(X))
     assert len(ours) == len(theirs)
@@ -110,7 +110,7 @@ def test_numpy_gives_what_xla_gives(function):
 
 def test_a_loop_costs_what_its_rounds_cost():
     short, long = (
-        HostProgram(scan_forwards, [jax.ShapeDtypeStruct((n, 3), X.dtype)]) for n in (10, 1000)
+        HostProgram.of(scan_forwards, [jax.ShapeDtypeStruct((n, 3), X.dtype)]) for n in (10, 1000)
     )
     assert 90 < (long.calls - len(long.steps)) / (short.calls - len(short.steps)) < 110
     assert 50 < long.cost / short.cost < 110

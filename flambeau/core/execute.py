@@ -98,7 +98,7 @@ class Program:
             jax.ShapeDtypeStruct(a.shape, a.dtype) if hasattr(a, "shape") else a for a in arrays
         ]
         try:
-            host = HostProgram(self.call, avals)
+            host = HostProgram.of(self.call, avals)
         except Unsupported:
             return Plan(None, 0)
         if config.tier == "host":

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-Function = Callable[..., Any]
+from .source import Expressed
+
+Function = Any  # a callable of arrays, or `Expressed`
 Rule = Callable[[dict[str, Any], list[Any], list[Any]], Function]
 
 RULES: dict[str, Rule] = {}
 
-PLAIN: dict[str, Function] = {
+PLAIN: dict[str, Callable[..., Any]] = {
     "neg": np.negative,
     "sign": np.sign,
     "floor": np.floor,
@@ -66,6 +68,24 @@ PLAIN: dict[str, Function] = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
+}
+
+
+# For arrays of at least one axis, Python's operators are faster than the calls.
+INFIX = {
+    name: Expressed(f"{{0}} {sign} {{1}}")
+    for name, sign in {
+        "add": "+",
+        "add_any": "+",
+        "sub": "-",
+        "mul": "*",
+        "lt": "<",
+        "le": "<=",
+        "gt": ">",
+        "ge": ">=",
+        "eq": "==",
+        "ne": "!=",
+    }.items()
 }
 
 
@@ -133,7 +153,7 @@ def _rem(params: Any, ins: Any, outs: Any) -> Function:
 def _integer_pow(params: Any, ins: Any, outs: Any) -> Function:
     exponent, dtype = params["y"], outs[0].dtype
     if exponent == 2:
-        return np.square
+        return Expressed("{0} * {0}")
     if dtype.kind in "iu" and exponent < 0:
         raise NotImplementedError("negative integer power of integers")
     number = np.asarray(exponent, dtype)
@@ -152,7 +172,7 @@ def _integer_pow(params: Any, ins: Any, outs: Any) -> Function:
 @rule("rsqrt")
 def _rsqrt(params: Any, ins: Any, outs: Any) -> Function:
     one = np.asarray(1, outs[0].dtype)
-    return lambda x: np.true_divide(one, np.sqrt(x))
+    return Expressed("{one} / {sqrt}({0})", one=one, sqrt=np.sqrt)
 
 
 @rule("logistic")
@@ -161,7 +181,7 @@ def _logistic(params: Any, ins: Any, outs: Any) -> Function:
     if dtype.kind == "c":
         raise NotImplementedError("logistic of complex numbers")
     one = np.asarray(1, dtype)
-    return lambda x: np.true_divide(one, np.add(one, np.exp(np.negative(x))))
+    return Expressed("{one} / ({one} + {exp}(-{0}))", one=one, exp=np.exp)
 
 
 @rule("round")
@@ -184,7 +204,7 @@ def _convert(params: Any, ins: Any, outs: Any) -> Function:
     if dtype == source:
         return _identity
     if dtype == np.bool_:
-        return lambda x: np.not_equal(x, 0)
+        return Expressed("{not_equal}({0}, 0)", not_equal=np.not_equal)
     if source.kind == "c" and dtype.kind != "c":
         return lambda x: np.real(x).astype(dtype)
     if source.kind == "f" and dtype.kind in "iu":
@@ -197,7 +217,7 @@ def _convert(params: Any, ins: Any, outs: Any) -> Function:
             return np.where(safe >= high, high, np.where(safe <= low, low, inside)).astype(dtype)
 
         return saturated
-    return lambda x: np.asarray(x).astype(dtype)
+    return Expressed("{0}.astype({dtype})", dtype=dtype)
 
 
 @rule("bitcast_convert_type")
@@ -219,12 +239,13 @@ def _reduce_precision(params: Any, ins: Any, outs: Any) -> Function:
 def _select(params: Any, ins: Any, outs: Any) -> Function:
     if ins[0].dtype != np.bool_ or len(ins) != 3:
         raise NotImplementedError("select_n of several cases")
-    return lambda which, false, true: np.where(which, true, false)
+    return Expressed("{where}({0}, {2}, {1})", where=np.where)
 
 
 @rule("clamp")
 def _clamp(params: Any, ins: Any, outs: Any) -> Function:
-    return lambda low, x, high: np.minimum(np.maximum(low, x), high)
+    text = "{minimum}({maximum}({0}, {1}), {2})"
+    return Expressed(text, minimum=np.minimum, maximum=np.maximum)
 
 
 @rule("complex")

@@ -14,8 +14,11 @@ import jax
 import numpy as np
 
 from . import control, convolution, elementwise, selection, structural
+from .quiet import hush, unhush
+from .source import Expressed, Source, Step, execute, written
 
 PRODUCTS_PER_ELEMENT = 100
+RUNS_BEFORE_SOURCE = 3
 RULES: dict[str, Any] = {
     **elementwise.RULES,
     **structural.RULES,
@@ -41,11 +44,13 @@ class Unsupported(Exception):
 
 
 class HostProgram:
-    """A kernel for arrays of given shapes and types, as NumPy calls; call it with the arrays.
+    """A kernel for arrays of given shapes and types, as NumPy calls; `run(*arrays)` makes them.
 
     Args:
-        call: the kernel, its static arguments bound.
-        avals: shape and type of each argument (`jax.ShapeDtypeStruct`), None, or a Python number.
+        closed: the kernel's trace.
+        shape: the results of the trace, as `jax.make_jaxpr(return_shape=True)` gives them.
+        given: the arguments that it was traced with; None for those that it does without, Python
+            numbers for numbers.
 
     Attributes:
         cost: elements computed, summed over the calls; a multiplication of a matrix product or
@@ -53,72 +58,95 @@ class HostProgram:
         calls: NumPy calls, those of a loop's body counted each time.
     """
 
-    def __init__(self, call: Callable[..., Any], avals: Sequence[Any]):
-        closed, shape = jax.make_jaxpr(call, return_shape=True)(*avals)
-        tree = jax.tree.structure(shape)
+    def __init__(self, closed: Any, shape: Any, given: Sequence[Any]):
         self.several = isinstance(shape, (tuple, list))
         flat = self.several and all(hasattr(s, "shape") for s in shape)
-        self.tree = None if flat or not self.several else tree
+        self.tree = None if flat or not self.several else jax.tree.structure(shape)
         lowering = _Lowering()
         env: dict[Any, Any] = {}
-        arguments = [a for a in avals if a is not None]
-        self.inputs = []
-        for var, given in zip(closed.jaxpr.invars, arguments, strict=True):
+        variables = iter(closed.jaxpr.invars)
+        self.inputs: list[tuple[int | None, Any]] = []
+        for argument in given:
+            if argument is None:
+                self.inputs.append((None, None))
+                continue
+            var = next(variables)
             slot = lowering.new_slot()
             env[var] = _Value(slot, var.aval.shape, None)
-            kind = None if hasattr(given, "shape") else var.aval.dtype
+            kind = None if hasattr(argument, "shape") else var.aval.dtype
             self.inputs.append((slot, kind))
         outputs = lowering.lower(closed.jaxpr, closed.consts, env)
         self.outputs = [lowering.materialised(v).slot for v in outputs]
+        self.scalars = [v.shape == () for v in outputs]
         self.steps = lowering.steps
         self.template = lowering.template
         self.cost = lowering.cost
         self.calls = lowering.calls
-        self.optional = any(a is None for a in avals)
+        self.runs = 0
+        self.run: Callable[..., Any] = self._one_by_one
 
-        self.run = self._specialised()
+    @classmethod
+    def of(cls, call: Callable[..., Any], given: Sequence[Any]) -> HostProgram:
+        """The program of a kernel for arguments of given shapes and types.
 
-    def _specialised(self) -> Callable[..., Any]:
-        """The fastest way to call the steps: one elementwise call needs no bookkeeping."""
-        kinds = [kind for _, kind in self.inputs]
-        if len(self.steps) == 1 and not self.several and not self.optional and not any(kinds):
-            function, ins, out = self.steps[0]
-            slots = [slot for slot, _ in self.inputs]
-            if [out] == self.outputs and list(ins) == slots and len(ins) in (1, 2):
-                return _one_operand(function) if len(ins) == 1 else _two_operands(function)
-        return self._run
+        Args:
+            call: the kernel, its static arguments bound.
+            given: shape and type of each argument (`jax.ShapeDtypeStruct`), None, or a number.
+        """
+        closed, shape = jax.make_jaxpr(call, return_shape=True)(*given)
+        return cls(closed, shape, given)
 
     def __call__(self, *arrays: Any) -> Any:
         return self.run(*arrays)
 
-    @np.errstate(all="ignore")
-    def _run(self, *arrays: Any) -> Any:
+    def _one_by_one(self, *arrays: Any) -> Any:
+        """Make the calls from the list; later runs have them as one function."""
+        self.runs += 1
+        if self.runs >= RUNS_BEFORE_SOURCE:
+            return self.fast()(*arrays)
         env = self.template.copy()
-        given = [a for a in arrays if a is not None] if self.optional else arrays
-        for (slot, kind), array in zip(self.inputs, given, strict=True):
-            env[slot] = array if type(array) is np.ndarray else np.asarray(array, kind)
-        _execute(self.steps, env)
+        for (slot, kind), array in zip(self.inputs, arrays, strict=True):
+            if slot is not None:
+                env[slot] = array if type(array) is np.ndarray else np.asarray(array, kind)
+        token = hush()
+        try:
+            execute(self.steps, env)
+        finally:
+            unhush(token)
         found = [env[slot] for slot in self.outputs]
         found = [v if type(v) is np.ndarray else np.asarray(v) for v in found]
         if self.tree is not None:
             return jax.tree.unflatten(self.tree, found)
         return tuple(found) if self.several else found[0]
 
+    def fast(self) -> Callable[..., Any]:
+        """The calls as one Python function, which `run` is from now on."""
+        if self.run == self._one_by_one:
+            self.run = written(self.steps, self.template, self.inputs, self._result, self.outputs)
+        return self.run
 
-def _execute(steps: list[tuple[Any, tuple[int, ...], Any]], env: list[Any]) -> None:
-    """Make the calls: each reads values of `env` and writes its own."""
-    for function, ins, out in steps:
-        if len(ins) == 1:
-            result = function(env[ins[0]])
-        elif len(ins) == 2:
-            result = function(env[ins[0]], env[ins[1]])
-        else:
-            result = function(*[env[i] for i in ins])
-        if type(out) is int:
-            env[out] = result
-        else:
-            for slot, value in zip(out, result, strict=True):
-                env[slot] = value
+    def spread(self, needed: Sequence[Any]) -> Callable[..., Any]:
+        """Like `fast`, with a result for every position of `needed`: None where it is false."""
+
+        def result(source: Source) -> str:
+            found = iter(self._results(source))
+            return "(" + "".join([(next(found) if n else "None") + ", " for n in needed]) + ")"
+
+        return written(self.steps, self.template, self.inputs, result, self.outputs)
+
+    def _results(self, source: Source) -> list[str]:
+        names = [source.read(slot) for slot in self.outputs]
+        return [
+            f"asarray({name})" if scalar else name
+            for name, scalar in zip(names, self.scalars, strict=True)
+        ]
+
+    def _result(self, source: Source) -> str:
+        names = self._results(source)
+        if self.tree is not None:
+            unflatten = source.constant(self.tree.unflatten)
+            return f"{unflatten}(({', '.join(names)},))"
+        return "(" + "".join([name + ", " for name in names]) + ")" if self.several else names[0]
 
 
 class _Body(control.Body):
@@ -140,34 +168,13 @@ class _Body(control.Body):
             values = template.copy()
             for slot, array in zip(slots, arrays, strict=True):
                 values[slot] = array
-            _execute(steps, values)
+            execute(steps, values)
             return tuple([values[place] for place in places])
 
         self.run = run
 
 
 RULES.update(control.rules(_Body))
-
-
-def _one_operand(function: Callable[..., Any]) -> Callable[..., Any]:
-    @np.errstate(all="ignore")
-    def run(x: Any) -> Any:
-        result = function(x if type(x) is np.ndarray else np.asarray(x))
-        return result if type(result) is np.ndarray else np.asarray(result)
-
-    return run
-
-
-def _two_operands(function: Callable[..., Any]) -> Callable[..., Any]:
-    @np.errstate(all="ignore")
-    def run(x: Any, y: Any) -> Any:
-        result = function(
-            x if type(x) is np.ndarray else np.asarray(x),
-            y if type(y) is np.ndarray else np.asarray(y),
-        )
-        return result if type(result) is np.ndarray else np.asarray(result)
-
-    return run
 
 
 class _Value:
@@ -189,7 +196,7 @@ def value_shape(value: _Value) -> tuple[int, ...]:
 
 class _Lowering:
     def __init__(self) -> None:
-        self.steps: list[tuple[Any, tuple[int, ...], Any]] = []
+        self.steps: list[Step] = []
         self.template: list[Any] = []
         self.cost = 0
         self.inner_calls = 0
@@ -221,9 +228,9 @@ class _Lowering:
         """The value at its full shape."""
         if value.lazy is None:
             return value
-        shape = value.shape
         slot = self.new_slot()
-        self.steps.append((lambda x: np.broadcast_to(x, shape), (value.slot,), slot))
+        function = structural.enlarged(value.shape)
+        self.steps.append(Step("broadcast", function, (value.slot,), slot))
         value.slot, value.lazy = slot, None
         return value
 
@@ -263,13 +270,17 @@ class _Lowering:
             env[equation.outvars[0]] = self._broadcast(params, ins[0])
             return
         if name in elementwise.ELEMENTWISE:
-            env[equation.outvars[0]] = self._elementwise(function, ins, out_avals[0].shape)
+            made = self._elementwise(name, function, ins, out_avals[0].shape)
+            env[equation.outvars[0]] = made
+            return
+        if name == "iota":
+            env[equation.outvars[0]] = _Value(self.new_slot(function()), out_avals[0].shape, None)
             return
         slots = tuple(self.materialised(v).slot for v in ins)
         several = equation.primitive.multiple_results
         made = [_Value(self.new_slot(), a.shape, None) for a in out_avals]
         out: Any = [m.slot for m in made] if several else made[0].slot
-        self.steps.append((function, slots, out))
+        self.steps.append(Step(name, function, slots, out))
         for var, value in zip(equation.outvars, made, strict=True):
             env[var] = value
 
@@ -287,15 +298,20 @@ class _Lowering:
         slot = value.slot
         if target != value_shape(value):
             slot = self.new_slot()
-            self.steps.append((lambda x: np.reshape(x, target), (value.slot,), slot))
+            function = Expressed("{0}.reshape({shape})", shape=target)
+            self.steps.append(Step("reshape", function, (value.slot,), slot))
         full = (1,) * (len(shape) - len(target)) + target == shape and len(target) == len(shape)
         return _Value(slot, shape, None if full else target)
 
-    def _elementwise(self, function: Any, ins: list[_Value], shape: tuple[int, ...]) -> _Value:
+    def _elementwise(
+        self, name: str, function: Any, ins: list[_Value], shape: tuple[int, ...]
+    ) -> _Value:
         shapes = [v.lazy if v.lazy is not None else v.shape for v in ins]
         result = np.broadcast_shapes(*shapes) if shapes else ()
         slot = self.new_slot()
-        self.steps.append((function, tuple(v.slot for v in ins), slot))
+        if result and name in elementwise.INFIX:
+            function = elementwise.INFIX[name]
+        self.steps.append(Step(name, function, tuple(v.slot for v in ins), slot))
         return _Value(slot, shape, None if result == tuple(shape) else result)
 
     def _count(self, name: str, equation: Any) -> None:

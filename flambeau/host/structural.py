@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from .elementwise import Function
+from .source import Expressed
+
+SMALL = 1 << 14  # elements: up to here filling an array is faster than a view without strides
 
 RULES: dict[str, Any] = {}
 
@@ -24,13 +27,27 @@ def rule(name: str) -> Any:
 # Shapes
 
 
+def enlarged(shape: tuple[int, ...]) -> Function:
+    """Broadcasting to `shape`."""
+    if int(np.prod(shape, dtype=np.int64)) > SMALL:
+        return lambda x: np.broadcast_to(x, shape)
+
+    def filled(x: Any) -> Any:
+        result = np.empty(shape, x.dtype)
+        result[...] = x
+        return result
+
+    return filled
+
+
 @rule("broadcast_in_dim")
 def _broadcast_in_dim(params: Any, ins: Any, outs: Any) -> Function:
     shape, axes = params["shape"], params["broadcast_dimensions"]
     aligned = [1] * len(shape)
     for axis, size in zip(axes, ins[0].shape, strict=True):
         aligned[axis] = size
-    return lambda x, *_: np.broadcast_to(np.reshape(x, aligned), shape)
+    grown = enlarged(shape)
+    return lambda x, *_: grown(np.reshape(x, aligned))
 
 
 @rule("reshape")
@@ -38,17 +55,23 @@ def _reshape(params: Any, ins: Any, outs: Any) -> Function:
     shape = params["new_sizes"]
     if params.get("dimensions") is not None:
         raise NotImplementedError("reshape with dimensions")
-    return lambda x: np.reshape(x, shape)
+    return Expressed("{0}.reshape({shape})", shape=shape)
 
 
-RULES["squeeze"] = lambda params, ins, outs: lambda x, s=outs[0].shape: np.reshape(x, s)
+@rule("squeeze")
+def _squeeze(params: Any, ins: Any, outs: Any) -> Function:
+    return Expressed("{0}.reshape({shape})", shape=outs[0].shape)
+
+
 RULES["expand_dims"] = RULES["squeeze"]
 
 
 @rule("transpose")
 def _transpose(params: Any, ins: Any, outs: Any) -> Function:
     axes = params["permutation"]
-    return lambda x: np.transpose(x, axes)
+    if tuple(axes) == tuple(range(len(axes)))[::-1]:
+        return Expressed("{0}.T")
+    return Expressed("{0}.transpose({axes})", axes=axes)
 
 
 @rule("rev")
@@ -64,7 +87,7 @@ def _slice(params: Any, ins: Any, outs: Any) -> Function:
         slice(a, b, c)
         for a, b, c in zip(params["start_indices"], params["limit_indices"], steps, strict=True)
     )
-    return lambda x: x[index]
+    return Expressed("{0}[{index}]", index=index)
 
 
 @rule("split")
@@ -76,6 +99,9 @@ def _split(params: Any, ins: Any, outs: Any) -> Function:
 @rule("concatenate")
 def _concatenate(params: Any, ins: Any, outs: Any) -> Function:
     axis = params["dimension"]
+    if len(ins) == 2:
+        join = np.concatenate
+        return Expressed("{join}(({0}, {1}), {axis})", join=join, axis=axis)
     return lambda *xs: np.concatenate(xs, axis)
 
 
@@ -168,8 +194,11 @@ for _name, _ufunc in {
             return lambda x: np.full(shape, identity, dtype)
         if not axes:
             return lambda x: x
+        where = None if len(axes) == ins[0].ndim else axes[0] if len(axes) == 1 else axes
         if ufunc in (np.maximum, np.minimum, np.bitwise_or, np.bitwise_and, np.bitwise_xor):
-            return lambda x: ufunc.reduce(x, axes)
+            return Expressed("{reduce}({0}, {axes})", reduce=ufunc.reduce, axes=where)
+        if dtype.kind in "fc":
+            return Expressed("{reduce}({0}, {axes})", reduce=ufunc.reduce, axes=where)
         return lambda x: ufunc.reduce(x, axes, dtype)
 
     RULES[_name] = _reduction
@@ -218,19 +247,36 @@ def _dot_general(params: Any, ins: Any, outs: Any) -> Function:
     columns = int(np.prod([y.shape[i] for i in free_y], dtype=np.int64))
     shape_x, shape_y = (*batch, rows, inner), (*batch, inner, columns)
     shape = outs[0].shape
-    plain_x = order_x == list(range(x.ndim)) and x.shape == shape_x
-    plain_y = order_y == list(range(y.ndim)) and y.shape == shape_y
-    if plain_x and plain_y and shape == (*batch, rows, columns):
-        return np.matmul
+    if not batch and x.ndim == y.ndim == 2 and len(left) == 1:
+        first = "{0}" if left[0] == 1 else "{0}.T"
+        second = "{1}" if right[0] == 0 else "{1}.T"
+        if inner == 1:  # an outer product
+            return Expressed(f"{first} * {second}")
+        return Expressed(f"{{dot}}({first}, {second})", dot=np.dot)
+    first, second = _arranged("{0}", x, order_x, shape_x), _arranged("{1}", y, order_y, shape_y)
+    text = f"{{product}}({first}, {second})"
+    if shape != (*batch, rows, columns):
+        text += ".reshape({shape})"
+    return Expressed(
+        text,
+        product=np.matmul if batch else np.dot,
+        shape=shape,
+        order0=tuple(order_x),
+        shape0=shape_x,
+        order1=tuple(order_y),
+        shape1=shape_y,
+    )
 
-    def product(a: Any, b: Any) -> Any:
-        if not plain_x:
-            a = np.reshape(np.transpose(a, order_x), shape_x)
-        if not plain_y:
-            b = np.reshape(np.transpose(b, order_y), shape_y)
-        return np.reshape(np.matmul(a, b), shape)
 
-    return product
+def _arranged(operand: str, x: Any, order: list[int], shape: tuple[int, ...]) -> str:
+    """The text of an operand with its axes in another order and shape."""
+    number = operand[1]
+    text = operand
+    if order != list(range(x.ndim)):
+        text += f".transpose({{order{number}}})"
+    if tuple(x.shape[i] for i in order) != shape:
+        text += f".reshape({{shape{number}}})"
+    return text
 
 
 # Selection
