@@ -70,6 +70,13 @@ class Optimizer:
         defaults: the settings of groups that do not bring their own.
     """
 
+    # What a compiled function reads anew for each call, rather than being compiled for its values.
+    _not_facts = ("param_groups", "defaults")
+
+    def _reached(self) -> dict[str, Any]:
+        """The parameters of each group, by the names that messages use."""
+        return {f"param_groups[{i}]": g["params"] for i, g in enumerate(self.param_groups)}
+
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self._make_hook_tables()
@@ -181,11 +188,11 @@ class Optimizer:
         """Drop the gradients of all parameters, or make them 0."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                gradient = parameter._grad
-                if gradient is None:
-                    continue
                 if set_to_none:
                     parameter._grad = None
+                    continue
+                gradient = parameter._grad
+                if gradient is None:
                     continue
                 if gradient.grad_fn is not None:
                     gradient.detach_()

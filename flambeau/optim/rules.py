@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..core.execute import ProgramCache
 from ..core.modes import no_grad
+from ..core.state import modes
 from ..core.tensor import Tensor, wrap
+from ..core.tracing import afterwards, consult, held, live, outside, undone
 from ..core.views import overwrite
 from ..kernels.optim import state_names, update
-from ..ops.checks import values
 from ..ops.registry import FUNCTIONS
 from .optimizer import Optimizer, _step_dtype, closure_loss
 
@@ -79,36 +81,42 @@ class RuleOptimizer(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients."""
         loss = closure_loss(closure)
-        for group in self.param_groups:
+        for place, group in enumerate(self.param_groups):
             parameters = [p for p in group["params"] if p._grad is not None]
             if parameters:
-                self._step_group(group, parameters)
+                self._step_group(place, parameters)
         return loss
 
-    def _step_group(self, group: dict[str, Any], parameters: list[Tensor]) -> None:
+    def _step_group(self, place: int, parameters: list[Tensor]) -> None:
         """One call of the program for the parameters with the same kinds of state."""
+        group = self.param_groups[place]
         alike: dict[tuple[str, ...], list[Tensor]] = {}
         for parameter in parameters:
             if parameter.dtype.is_complex:
                 raise NotImplementedError(f"flambeau.optim.{type(self).__name__}: complex tensors")
             state = self.state.get(parameter)
             if not state:
-                state = self.new_state(parameter, group)
+                with outside():  # a compiled step finds its state there, like every later step
+                    state = self.new_state(parameter, group)
                 if state:
                     self.state[parameter] = state
+                    undone(partial(self.state.pop, parameter))
             names = tuple(name for name, value in state.items() if value is not None)
             alike.setdefault(names, []).append(parameter)
         for names, members in alike.items():
-            self._run(group, members, names)
+            self._run(place, members, names)
 
-    def _run(self, group: dict[str, Any], parameters: list[Tensor], names: tuple[str, ...]) -> None:
-        flags = tuple(sorted(self.flags(group).items()))
-        settings = self.numbers(group)
-        count, step = len(parameters), self._common_step(parameters, names)
-        if step is not None:
+    def _run(self, place: int, parameters: list[Tensor], names: tuple[str, ...]) -> None:
+        flags, maximize, _ = consult(
+            f"the settings of {type(self).__name__}'s group {place}",
+            lambda: self._choices(self.param_groups[place]),
+        )
+        settings = self._live_numbers(place)
+        count, counted = len(parameters), self._common_step(parameters, names) is not None
+        if counted:
             names = tuple(name for name in names if name != "step")
-            settings = {**settings, "step": step + 1}
-        program = PROGRAMS[self.rule, bool(group["maximize"]), flags, count, names, tuple(settings)]
+            settings["step"] = live(lambda: 1 + _value(self.state[parameters[0]]["step"]))
+        program = PROGRAMS[self.rule, maximize, flags, count, names, tuple(settings)]
         results = program.run(
             *(p._array() for p in parameters),
             *(p._grad._array() for p in parameters),  # type: ignore[union-attr]
@@ -117,14 +125,33 @@ class RuleOptimizer(Optimizer):
         )
         for parameter, array in zip(parameters, results[:count], strict=True):
             overwrite(parameter, wrap(array, parameter.device))
-        for place, name in enumerate(state_names(self.rule, names, flags), start=1):
-            column = results[place * count : (place + 1) * count]
+        for number, name in enumerate(state_names(self.rule, names, flags), start=1):
+            column = results[number * count : (number + 1) * count]
             for parameter, array in zip(parameters, column, strict=True):
                 self._store(parameter, name, array)
-        if step is not None:
-            for parameter in parameters:
-                counter = self.state[parameter]["step"]
-                self._store(parameter, "step", np.asarray(step + 1, counter._dtype_numpy()))
+        if counted:
+            afterwards(lambda: self._count_step(parameters))
+
+    def _choices(self, group: dict[str, Any]) -> tuple[Any, ...]:
+        """What decides which program a group runs."""
+        flags = tuple(sorted(self.flags(group).items()))
+        return flags, bool(group["maximize"]), tuple(map(id, group["params"]))
+
+    def _live_numbers(self, place: int) -> dict[str, Any]:
+        """The settings of a group; a compiled step reads them anew each time."""
+        settings = self.numbers(self.param_groups[place])
+        return {
+            name: value
+            if isinstance(value, Tensor)
+            else live(lambda name=name: float(self.numbers(self.param_groups[place])[name]))
+            for name, value in settings.items()
+        }
+
+    def _count_step(self, parameters: list[Tensor]) -> None:
+        first = self.state[parameters[0]]["step"]
+        count = np.asarray(_value(first) + 1, first._dtype_numpy())
+        for parameter in parameters:
+            self.state[parameter]["step"]._storage.write(count)
 
     def _common_step(self, parameters: list[Tensor], names: tuple[str, ...]) -> float | None:
         """The steps taken so far, where it is one number for all parameters.
@@ -133,10 +160,10 @@ class RuleOptimizer(Optimizer):
         """
         if "step" not in names:
             return None
-        counts = [values(self.state[p]["step"]) for p in parameters]
-        if any(c is None for c in counts):
+        counts = [self.state[p]["step"] for p in parameters]
+        if any(c._steps or c.device.type != "cpu" for c in counts):
             return None
-        numbers = {float(c) for c in counts}  # type: ignore[arg-type]
+        numbers = {_value(c) for c in counts}
         return numbers.pop() if len(numbers) == 1 else None
 
     def _store(self, parameter: Tensor, name: str, array: Any) -> None:
@@ -158,11 +185,14 @@ class RuleOptimizer(Optimizer):
                 entry["step"] = FUNCTIONS["tensor"](float(entry["step"]), dtype=_step_dtype())
 
 
+def _value(count: Tensor) -> float:
+    """A step count, which lives on the host."""
+    return float(held(count))
+
+
 def _number(value: Any) -> Any:
     """A setting as the program takes it."""
-    if isinstance(value, Tensor):
-        return value._array().reshape(())
-    return float(value)
+    return value._array().reshape(()) if isinstance(value, Tensor) else value
 
 
 def _is_set(value: Any) -> bool:
@@ -244,7 +274,9 @@ class SGD(RuleOptimizer):
         }
 
     def new_state(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        """None: the first step makes the buffer."""
+        """None: the first step makes the buffer. A compiled one finds zeros, to the same effect."""
+        if modes.trace is not None and group["momentum"] != 0 and group["dampening"] == 0:
+            return {"momentum_buffer": zeros(parameter)}
         return {}
 
 
