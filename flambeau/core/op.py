@@ -280,6 +280,15 @@ def _forward_program(op: Op, program: Program, static: tuple[Any, ...]) -> Progr
 NUMBER = ()  # in `needs`: a Python number, which needs no gradient
 
 
+class _OutOfReach:
+    """Stands for the storage of residuals, which no tensor shows and nobody can write to."""
+
+    counted = version = 0
+
+
+OUT_OF_REACH = _OutOfReach()
+
+
 def record(
     op: Op,
     program: Program,
@@ -326,7 +335,7 @@ def record(
             watched.append((results[j]._storage, 0))
         else:
             values.append(residuals[j - len(outputs)])
-            watched.append((results[0]._storage, 0))
+            watched.append((OUT_OF_REACH, 0))
     node = named(OpNode, label)(
         label, edges, outputs_info(outputs), results[0].device, derivative, values, watched
     )
