@@ -289,12 +289,41 @@ def local_response_norm(x, *, size, alpha, beta, k):
     """x / (k + alpha / size * the sum of x^2 over `size` neighbouring channels)^beta."""
     wide = widen(x)
     before = size // 2
-    config = [(0, 0, 0)] * x.ndim
-    config[1] = (before, size - 1 - before, 0)
-    squares = lax.pad(lax.mul(wide, wide), number(0, wide), config)
+    total = _channel_sums(lax.mul(wide, wide), before, size - 1 - before)
+    return cast(_damped(wide, total, alpha / size, beta, k), x.dtype)
+
+
+def cross_map_lrn(x, *, size, alpha, beta, k):
+    """The same with (size - 1) // 2 channels on either side.
+
+    PyTorch's running sum never lets go of the first channel: its square counts everywhere.
+    """
+    wide = widen(x)
+    reach = (size - 1) // 2
+    squares = lax.mul(wide, wide)
+    total = _channel_sums(squares, reach, reach)
+    far = x.shape[1] - reach - 1
+    if far > 0:
+        shape = (x.shape[0], far, *x.shape[2:])
+        first = lax.broadcast_in_dim(lax.slice_in_dim(squares, 0, 1, axis=1), shape, range(x.ndim))
+        near = lax.slice_in_dim(total, 0, reach + 1, axis=1)
+        rest = lax.add(lax.slice_in_dim(total, reach + 1, x.shape[1], axis=1), first)
+        total = lax.concatenate([near, rest], 1)
+    return cast(_damped(wide, total, alpha / size, beta, k), x.dtype)
+
+
+def _channel_sums(squares, before, after):
+    """The sum over each channel and its neighbours."""
+    config = [(0, 0, 0)] * squares.ndim
+    config[1] = (before, after, 0)
+    padded = lax.pad(squares, number(0, squares), config)
     total = None
-    for shift in range(size):
-        window = lax.slice_in_dim(squares, shift, shift + x.shape[1], axis=1)
+    for shift in range(before + after + 1):
+        window = lax.slice_in_dim(padded, shift, shift + squares.shape[1], axis=1)
         total = window if total is None else lax.add(total, window)
-    base = plus(times(total, alpha / size), k)
-    return cast(lax.div(wide, lax.pow(base, number(beta, base))), x.dtype)
+    return total
+
+
+def _damped(x, total, factor, beta, k):
+    base = plus(times(total, factor), k)
+    return lax.div(x, lax.pow(base, number(beta, base)))

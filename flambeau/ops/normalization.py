@@ -41,6 +41,7 @@ GROUP_NORM = Op(
     forward=kernels.group_norm_forward,
 )
 RMS_NORM = Op(kernels.rms_norm, name="FusedRmsNorm")
+CROSS_MAP_LRN = Op(kernels.cross_map_lrn)
 LOCAL_RESPONSE_NORM = Op(kernels.local_response_norm, name="Div")
 
 
@@ -237,6 +238,12 @@ def local_response_norm(
             f"Expected 3D or higher dimensionality {' ' * 24} input (got {input.ndim} dimensions)"
         )
     return apply(LOCAL_RESPONSE_NORM, (input,), (int(size), float(alpha), float(beta), float(k)))
+
+
+def cross_map_lrn(input: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    """`local_response_norm` over (size - 1) // 2 channels on either side."""
+    static = (int(size), float(alpha), float(beta), float(k))
+    return apply(CROSS_MAP_LRN, (input,), static, "CrossMapLRN2dBackward")
 
 
 def per_channel(x: Tensor) -> int:

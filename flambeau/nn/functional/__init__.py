@@ -14,6 +14,7 @@ from .activation import *  # noqa: F403
 from .attention import multi_head_attention_forward, scaled_dot_product_attention
 from .distance import cosine_similarity, pairwise_distance, pdist
 from .dropout import *  # noqa: F403
+from .linear_cross_entropy import linear_cross_entropy
 from .loss import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403

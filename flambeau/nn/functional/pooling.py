@@ -7,12 +7,16 @@ from typing import Any
 
 from ...core.op import apply
 from ...core.tensor import Tensor
+from ...ops import fractional_pool as fractional
 from ...ops import pooling as ops
+from ...ops.autocast import autocast
 from ...ops.checks import integers
 from ...ops.registry import FUNCTIONS
 
 
 def _define_max(rank: int) -> tuple[Any, Any, Any]:
+    values = FUNCTIONS[f"max_pool{rank}d"]
+
     def with_indices(
         input: Tensor,
         kernel_size: Any,
@@ -33,10 +37,10 @@ def _define_max(rank: int) -> tuple[Any, Any, Any]:
         ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:
-        return ops.max_pool(
-            rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-        )
+        options = (kernel_size, stride, padding, dilation, ceil_mode)
+        return with_indices(input, *options) if return_indices else values(input, *options)
 
+    @autocast(f"max_unpool{max(rank, 2)}d")
     def max_unpool(
         input: Tensor,
         indices: Tensor,
@@ -112,6 +116,7 @@ def avg_pool2d(
     return ops.avg_pool(2, input, kernel_size, *options)
 
 
+@autocast("avg_pool3d")
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -137,6 +142,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return ops.adaptive_avg_pool(2, input, output_size)
 
 
+@autocast("adaptive_avg_pool3d")
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """The means of windows, as many as `output_size` says, of the last 3 axes."""
     _check_sizes(input, output_size)
@@ -144,11 +150,13 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 
 
 def _define_adaptive_max(rank: int) -> tuple[Any, Any]:
+    @autocast(f"adaptive_max_pool{rank}d")
     def with_indices(
         input: Tensor, output_size: Any, return_indices: bool = False
     ) -> tuple[Tensor, Tensor]:
         return ops.adaptive_max_pool(rank, input, output_size)
 
+    @autocast(f"adaptive_max_pool{rank}d")
     def adaptive_max_pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         if rank > 1:
             _check_sizes(input, output_size)
@@ -165,6 +173,67 @@ def _define_adaptive_max(rank: int) -> tuple[Any, Any]:
 adaptive_max_pool1d, adaptive_max_pool1d_with_indices = _define_adaptive_max(1)
 adaptive_max_pool2d, adaptive_max_pool2d_with_indices = _define_adaptive_max(2)
 adaptive_max_pool3d, adaptive_max_pool3d_with_indices = _define_adaptive_max(3)
+
+
+def _fractional_size(rank: int, input: Tensor, output_size: Any, output_ratio: Any) -> Any:
+    """The output size, or the input's times the ratio."""
+    if output_size is not None:
+        return output_size
+    if output_ratio is None:
+        raise ValueError(
+            f"fractional_max_pool{rank}d requires specifying either an output_size or an "
+            "output_ratio"
+        )
+    if rank == 2 and len(output_ratio) > 2:
+        raise ValueError(
+            "fractional_max_pool2d requires output_ratio to either be a single Int or tuple of "
+            "Ints."
+        )
+    ratios = output_ratio
+    if rank == 3 and not isinstance(ratios, (list, tuple)):
+        ratios = (ratios,) * rank
+    return tuple(int(input.size(i - rank) * ratios[i]) for i in range(rank))
+
+
+def _define_fractional(rank: int) -> tuple[Any, Any]:
+    def with_indices(
+        input: Tensor,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        size = _fractional_size(rank, input, output_size, output_ratio)
+        if _random_samples is None:
+            _random_samples = fractional.random_samples(input, rank)
+        return fractional.fractional_max_pool(rank, input, kernel_size, size, _random_samples)
+
+    def fractional_max_pool(
+        input: Tensor,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> Any:
+        both = with_indices(
+            input, kernel_size, output_size, output_ratio, _random_samples=_random_samples
+        )
+        return both if return_indices else both[0]
+
+    name = f"fractional_max_pool{rank}d"
+    fractional_max_pool.__name__ = name
+    with_indices.__name__ = f"{name}_with_indices"
+    fractional_max_pool.__doc__ = (
+        f"The maxima of windows at random places of the last {rank} axes (arXiv:1412.6071)."
+    )
+    with_indices.__doc__ = f"`{name}` with the indices of the maxima."
+    return fractional_max_pool, with_indices
+
+
+fractional_max_pool2d, fractional_max_pool2d_with_indices = _define_fractional(2)
+fractional_max_pool3d, fractional_max_pool3d_with_indices = _define_fractional(3)
 
 
 def _lp_pool(
@@ -254,6 +323,10 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "lp_pool1d",
     "lp_pool2d",
     "lp_pool3d",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,8 @@ from ...core.tensor import Tensor
 from .. import functional as F
 from ..functional.reduction import legacy_get_string
 from .distance import PairwiseDistance
+from .linear import Linear
+from .linear_cross_entropy_options import LinearCrossEntropyOptions
 from .module import Module
 
 
@@ -493,3 +497,100 @@ class CTCLoss(_Loss):
         lengths = (input_lengths, target_lengths)
         options = (self.blank, self.reduction, self.zero_infinity)
         return F.ctc_loss(log_probs, targets, *lengths, *options)
+
+
+class NLLLoss2d(NLLLoss):
+    """The early name of `NLLLoss`."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        size_average: Any = None,
+        ignore_index: int = -100,
+        reduce: Any = None,
+        reduction: str = "mean",
+    ) -> None:
+        warnings.warn(
+            "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in "
+            "replacement and see https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more "
+            "details.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        super().__init__(weight, size_average, ignore_index, reduce, reduction)
+
+
+class LinearCrossEntropyLoss(_Loss):
+    """The cross-entropy of a linear layer's logits.
+
+    Args:
+        in_features: the size of the input's last axis.
+        num_classes: C.
+        out_features: further axes (d_1, ..., d_K) of the logits (N, C, d_1, ..., d_K).
+        bias: whether the layer has a bias.
+        weight: (C,), each class's.
+        ignore_index: the class that counts for nothing.
+        options: a `LinearCrossEntropyOptions`: work the batch off in parts.
+
+    Shape:
+        (N, in_features) or (in_features,) and classes (N, *out_features) or probabilities
+        (N, C, *out_features) give a number, or (N, *out_features) without reduction.
+
+    Example::
+
+        >>> loss = nn.LinearCrossEntropyLoss(4, 3)
+        >>> loss(torch.ones(2, 4), torch.tensor([0, 2])).shape
+        torch.Size([])
+    """
+
+    __constants__ = ["ignore_index", "reduction", "label_smoothing"]
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: LinearCrossEntropyOptions | None = None,
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.register_buffer("weight", weight)
+        count = num_classes * math.prod(out_features)
+        self.linear = Linear(in_features, count, bias, device, dtype)
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.options = options
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss."""
+        shape = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(*shape, -1),
+            target,
+            linear_bias=None if bias is None else bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self) -> str:
+        """Sizes and options."""
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
+        )

@@ -6,6 +6,7 @@ import numbers
 from typing import Any
 
 from ...core.tensor import Tensor
+from ...ops import normalization as ops
 from .. import functional as F
 from .. import init
 from ..parameter import Parameter
@@ -175,6 +176,36 @@ class LocalResponseNorm(Module):
     def forward(self, input: Tensor) -> Tensor:
         """The normalised input."""
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """Options."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """x / (k + alpha / size * sum over neighbouring channels of x^2)^beta, for (N, C, H, W).
+
+    (Krizhevsky, Sutskever and Hinton 2012.) The neighbours are the (size - 1) // 2 channels on
+    either side.
+
+    Example::
+
+        >>> nn.CrossMapLRN2d(3)(torch.ones(1, 2, 1, 1)).shape
+        torch.Size([1, 2, 1, 1])
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The normalised values."""
+        if input.ndim != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead.")
+        return ops.cross_map_lrn(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         """Options."""

@@ -326,3 +326,65 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """The maxima of windows to a given size (D, H, W); None keeps an axis."""
 
     _axes = 3
+
+
+class _FractionalMaxPoolNd(Module):
+    __constants__ = ["kernel_size", "return_indices", "output_size", "output_ratio"]
+    _axes = 0
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        each = {2: _pair, 3: _triple}[self._axes]
+        self.kernel_size = each(kernel_size)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else each(output_size)
+        self.output_ratio = None if output_ratio is None else each(output_ratio)
+        if output_size is None and output_ratio is None:
+            raise ValueError(
+                f"FractionalMaxPool{self._axes}d requires specifying either an output size, or a "
+                "pooling ratio"
+            )
+        if output_size is not None and output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+
+    def forward(self, input: Tensor) -> Any:
+        """The maxima of the windows, with their indices if asked for."""
+        return getattr(F, f"fractional_max_pool{self._axes}d")(
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
+            _random_samples=self._random_samples,
+        )
+
+
+class FractionalMaxPool2d(_FractionalMaxPoolNd):
+    """The maxima of windows of (N, C, H, W) or (C, H, W) at random places (arXiv:1412.6071).
+
+    The windows number `output_size`, or the input's size times `output_ratio`, and are drawn anew
+    in each call.
+
+    Example::
+
+        >>> nn.FractionalMaxPool2d(2, output_ratio=0.5)(torch.ones(1, 6, 8)).shape
+        torch.Size([1, 3, 4])
+    """
+
+    _axes = 2
+
+
+class FractionalMaxPool3d(_FractionalMaxPoolNd):
+    """The maxima of windows of (N, C, D, H, W) or (C, D, H, W) at random places."""
+
+    _axes = 3

@@ -1,0 +1,44 @@
+"""The fused cross-entropy of an affine map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import dtypes
+from ..core.execute import Op
+from ..core.legacy import native_name
+from ..core.op import apply
+from ..core.tensor import Tensor
+from ..kernels import linear_cross_entropy as kernels
+from ..kernels.common import compute_dtype
+from .losses import class_target
+
+_CHUNKED = "GeneratedBackwardFor_torch_nn__linear_cross_entropy_batch_chunked_{}defaultBackward"
+LINEAR_CROSS_ENTROPY = Op(kernels.linear_cross_entropy)
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    linear_bias: Tensor | None,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    rows: int,
+    acc_dtype: dtypes.dtype | None,
+) -> Tensor:
+    """The loss of `rows` rows of `input` at a time, computed in `acc_dtype`, at least float32."""
+    wide = np.promote_types(compute_dtype(input._dtype_numpy()), np.float32)
+    if acc_dtype is dtypes.float64:
+        wide = np.dtype(np.float64)
+    if input.dtype is not linear_weight.dtype:
+        raise RuntimeError(
+            "expected m1 and m2 to have the same dtype, but got: "
+            f"{native_name(input.dtype)} != {native_name(linear_weight.dtype)}"
+        )
+    class_target(target, linear_weight._dims()[0], ignore_index)
+    static = (int(ignore_index), reduction, int(rows), wide)
+    inputs = (input, linear_weight, target, linear_bias, weight)
+    label = _CHUNKED.format("no_reduction_" if reduction == "none" else "")
+    return apply(LINEAR_CROSS_ENTROPY, inputs, static, label)
