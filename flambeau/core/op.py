@@ -156,11 +156,9 @@ class OpNode(Node):
             self.values = []
             self.watched = ()
 
-    def rebind(self, old: Any, new: Any) -> None:
-        """An output was written into another storage (an in-place op): watch that one."""
-        self.watched = [
-            (new, new.counted) if w is not None and w[0] is old else w for w in self.watched
-        ]
+    def rebind(self, old: Any, watch: tuple[Any, ...]) -> None:
+        """An output, of storage `old`, was stored elsewhere (an in-place op): watch that place."""
+        self.watched = [watch if w is not None and w[0] is old else w for w in self.watched]
 
     def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
         if self.freed:

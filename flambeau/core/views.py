@@ -310,10 +310,19 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
             storage.write(whole, counted)
     node = value._node
     if isinstance(node, OpNode):
-        node.rebind(value._storage, storage)
+        node.rebind(value._storage, _place(x))
     if modes.grad:
         rebase(x, value)
     return x
+
+
+def _place(x: Tensor) -> tuple[Any, ...]:
+    """Where the elements of `x` are, and its version (see `OpNode.watched`)."""
+    own, storage = x._own_version, x._storage
+    if own is not None:
+        return own, own.counted
+    chain = (x._steps, x._offsets) if x._steps else ()
+    return storage, storage.counted, *chain
 
 
 def _write_steps(x: Tensor) -> tuple[tuple[tuple[Any, ...], ...], tuple[int, ...]]:
