@@ -65,10 +65,11 @@ Storage = _legacy_storages["FloatStorage"]
 _LAZY = frozenset(
     """
     accelerator autograd backends compiler cpu cuda datasets fft jit linalg mps multiprocessing
-    nn optim random serialization special storage testing types utils version xpu
+    nn optim random serialization special storage testing torch_version types utils version xpu
     """.split()  # noqa: SIM905
 )
 _ELSEWHERE = {
+    "alias_torch": "alias",
     "load": "serialization",
     "save": "serialization",
     "get_device_module": "environment",

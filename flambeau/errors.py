@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .config import config
+
 
 class LinAlgError(RuntimeError):
     """A linear-algebra routine failed, for example on a singular matrix."""
@@ -17,11 +19,36 @@ class AcceleratorError(RuntimeError):
     """An accelerator reported an error."""
 
 
+_HINTS = {  # parts of names -> what to do instead
+    "fx": "a model is traced as it runs, with flambeau.compile",
+    "jit": "run the Python model itself, with flambeau.compile where speed matters",
+    "nested": "pad the sequences and pass a mask",
+    "onnx": "there is no ONNX writer; jax.export writes StableHLO",
+    "quantization": "bfloat16 is the smallest type that models are trained in",
+    "sparse": "keep the data dense",
+}
+
+
+def not_built(name: str) -> str:
+    """The message for a name of PyTorch's that is not built, as the program spells it."""
+    first, *rest = name.split(".")
+    spelled = ".".join([config.namespace if first == "flambeau" else first, *rest])
+    hint = next((_HINTS[part] for part in rest if part in _HINTS), None)
+    return f"{spelled} is not built; {hint or 'the README of flambeau lists what is'}"
+
+
 class NotBuilt(NotImplementedError, AttributeError):
     """A name of PyTorch's that is not built here: `hasattr` says so, and using it raises."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is not built")
+        super().__init__(not_built(name))
+
+
+class ModuleNotBuilt(ModuleNotFoundError, NotImplementedError):
+    """A module, or a name in an import, of PyTorch's that is not built here."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(not_built(name), name=name)
 
 
 OutOfMemoryError.__module__ = AcceleratorError.__module__ = "torch"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __version__ = "0.1.0"
+REFERENCE = "2.13.0"  # the version of PyTorch whose behaviour this is
 debug = False
 cuda: str | None = None
 hip: str | None = None

@@ -18,6 +18,7 @@ FLOORS = {
     "flambeau.size": 0,
     "flambeau.config": 0,
     "flambeau.version": 0,
+    "flambeau.torch_version": 0,
     "flambeau.kernels": 1,
     "flambeau.host": 1,
     "flambeau.core": 2,
