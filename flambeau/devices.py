@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 
@@ -99,7 +100,9 @@ class device:
         raise TypeError("'torch.device' object is not callable")
 
 
+@functools.cache
 def _make(kind: str, index: int | None) -> device:
+    """The one object for a device."""
     made = object.__new__(device)
     write = object.__setattr__
     write(made, "type", kind)

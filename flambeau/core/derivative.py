@@ -56,6 +56,7 @@ class Derivative:
 
     Attributes:
         saved_inputs, saved_outputs: positions of what it reads.
+        wanted: whether any input needs a gradient.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Derivative:
         "ops",
         "saved_inputs",
         "saved_outputs",
+        "wanted",
     )
 
     def __init__(
@@ -81,6 +83,7 @@ class Derivative:
     ):
         names = op.programs.names
         self.needs = needs
+        self.wanted = any(needs)
         self.label = op.label
         self.fallback: Callable[..., Any] | None = None
         automatic = _automatic(program.call)

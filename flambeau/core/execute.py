@@ -35,7 +35,12 @@ TOO_LONG_SECONDS = 20e-3
 
 
 class Plan:
-    """How a program runs for arrays of given shapes and types."""
+    """How a program runs for arrays of given shapes and types.
+
+    Attributes:
+        host: NumPy calls; None where XLA runs it.
+        limit: after how many runs XLA takes over; 0: never.
+    """
 
     __slots__ = ("calls", "host", "limit")
 
@@ -43,6 +48,16 @@ class Plan:
         self.host = host
         self.limit = limit
         self.calls = 0
+
+    def count(self) -> None:
+        """Count a run that is about to begin."""
+        self.calls += 1
+        if self.calls > self.limit:
+            self.host = None
+            self.limit = 0
+
+
+COMPILED = Plan(None, 0)
 
 
 class Program:
@@ -63,31 +78,35 @@ class Program:
 
     def host(self, arrays: Sequence[Any]) -> Callable[..., Any] | None:
         """The kernel as NumPy calls for these arrays; None when XLA is to run it."""
-        key: list[Any] = []
-        for a in arrays:
-            kind = type(a)
-            if kind is np.ndarray or hasattr(a, "shape"):
-                if isinstance(a, jax.core.Tracer):
-                    return None
-                key.append(a.shape)
-                key.append(a.dtype)
-            elif kind is list or kind is dict:  # a nest of arrays, as the optimisers pass
-                counters.compiled += 1
-                return None
-            else:
-                key.append(kind)
-        plan = self.plans.get(tuple(key))
-        if plan is None:
-            plan = self.plans[tuple(key)] = self._plan(arrays)
+        plan = self.plan(arrays)
+        if plan.limit:
+            plan.count()
         if plan.host is None:
             counters.compiled += 1
             return None
         counters.host += 1
-        if plan.limit:
-            plan.calls += 1
-            if plan.calls > plan.limit:
-                plan.host = None
-        return plan.host.run if plan.host is not None else None
+        return plan.host.run
+
+    def plan(self, arrays: Sequence[Any]) -> Plan:
+        """How the kernel runs for these arrays."""
+        key: list[Any] = []
+        for a in arrays:
+            kind = type(a)
+            if kind is np.ndarray:
+                key += (a.shape, a.dtype)
+            elif hasattr(a, "shape"):
+                if isinstance(a, jax.core.Tracer):
+                    return COMPILED
+                key += (a.shape, a.dtype)
+            elif kind is list or kind is dict:  # a nest of arrays, as the optimisers pass
+                return COMPILED
+            else:
+                key.append(kind)
+        found = tuple(key)
+        plan = self.plans.get(found)
+        if plan is None:
+            plan = self.plans[found] = self._plan(arrays)
+        return plan
 
     def _plan(self, arrays: Sequence[Any]) -> Plan:
         if config.tier == "xla":
@@ -162,7 +181,16 @@ class Op:
         pointwise: the result takes the memory order of the operands, as elementwise functions do.
     """
 
-    __slots__ = ("differentiable", "forward", "kernel", "label", "pointwise", "programs", "vjp")
+    __slots__ = (
+        "calls",
+        "differentiable",
+        "forward",
+        "kernel",
+        "label",
+        "pointwise",
+        "programs",
+        "vjp",
+    )
 
     def __init__(
         self,
@@ -186,6 +214,7 @@ class Op:
         self.differentiable = differentiable
         self.pointwise = pointwise
         self.programs = ProgramCache(kernel, tuple(names))
+        self.calls: dict[tuple[Any, ...], Any] = {}  # Note [Known calls]
 
 
 def _camel_case(name: str) -> str:

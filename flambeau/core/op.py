@@ -10,12 +10,14 @@ import numpy as np
 
 from ..devices import get_default_device
 from ..errors import FREED_GRAPH, INFERENCE_SAVED
+from .calls import Backward, Call, remember
 from .derivative import Derivative, derivative_of
-from .execute import Op, Program
+from .execute import Op, Program, counters
 from .layout import propagated_strides
 from .state import modes
-from .tape import Described, Edge, Node, edge_of, named
-from .tensor import Tensor, alias, replay, wrap
+from .storage import Storage
+from .tape import Described, Edge, Node, edge_of, named, sequence
+from .tensor import CPU, Tensor, alias, replay, wrap
 
 
 def apply(
@@ -30,6 +32,167 @@ def apply(
     Returns:
         A Tensor, or a tuple of them where the kernel returns a tuple.
     """
+    if modes.special:
+        return first_call(op, inputs, static, label)
+    grad = modes.grad and op.differentiable
+    facts: list[Any] = [static, label]
+    arrays = []
+    edges = []
+    for x in inputs:
+        kind = type(x)
+        if kind in PLAIN:
+            storage = x._storage
+            if storage.device is not CPU or storage.external:
+                return first_call(op, inputs, static, label)
+            edge = None
+            if x._steps or x._base is not None:
+                array = x._replay() if x._steps else storage.array
+                if grad and x.requires_grad:
+                    edge = edge_of(x)
+                if op.pointwise:
+                    facts.append(x._strides_offset()[0])
+            else:
+                array = storage.array
+                if grad:
+                    node = x._node
+                    if node is not None:
+                        edge = (node, x._index)
+                    elif x._requires_grad:
+                        node = x._accumulator and x._accumulator()
+                        edge = edge_of(x) if node is None else (node, 0)
+                if storage.strides is not None:
+                    facts.append(storage.strides)
+            facts += (array.shape, array.dtype, edge is not None)
+            arrays.append(array)
+            edges.append(edge)
+        elif kind in ABSENT_OR_NUMBER:
+            facts.append(kind)
+            arrays.append(x)
+            edges.append(None)
+        else:
+            return first_call(op, inputs, static, label)
+    key = tuple(facts)
+    call = op.calls.get(key)
+    if call is None:
+        return _second_call(op, inputs, static, label, key, arrays)
+    return repeat(call, inputs, arrays, edges)
+
+
+PLAIN = {Tensor}  # the classes of tensors whose results are of class Tensor
+ABSENT_OR_NUMBER = frozenset((type(None), float, int, bool, complex))
+
+
+def _second_call(
+    op: Op,
+    inputs: Sequence[Any],
+    static: tuple[Any, ...],
+    label: str | None,
+    key: tuple[Any, ...],
+    arrays: list[Any],
+) -> Any:
+    """A call that is not known: the long way; known from the next time on if it was seen before."""
+    result = first_call(op, inputs, static, label)
+    if key not in op.calls:
+        remember(op.calls, key, None)
+        return result
+    several = type(result) is tuple
+    results = result if several else (result,)
+    node = next((r._node for r in results if r._node is not None), None)
+    program = op.programs[static]
+    residuals = node is not None and op.forward is not None
+    if residuals:
+        program = _forward_program(op, program, static)
+    outputs = [r._storage.array for r in results]
+    call = Call(
+        program,
+        program.plan(arrays),
+        residuals,
+        several,
+        results[0]._storage.strides,
+        outputs,
+        None if node is None else node.derivative,
+        None if node is None else type(node),
+    )
+    remember(op.calls, key, call)
+    return result
+
+
+def repeat(call: Call, inputs: Sequence[Any], arrays: list[Any], edges: list[Any]) -> Any:
+    """A known call (Note [Known calls])."""
+    plan = call.plan
+    if plan.limit:
+        plan.count()
+    if plan.host is not None:
+        counters.host += 1
+        out = call.host(*arrays)  # type: ignore[misc]
+    else:
+        counters.compiled += 1
+        for i, array in enumerate(arrays):
+            if type(array) is np.ndarray and isinstance(inputs[i], Tensor):
+                arrays[i] = inputs[i]._on_device()
+        out = call.program.compiled(*arrays)
+    residuals: tuple[Any, ...] = ()
+    if call.residuals:
+        out, residuals = out
+        if not call.several:
+            (out,) = out
+    if call.several:
+        results = tuple([wrap(a) for a in out])
+    else:
+        result = make(Tensor)
+        result._storage = Storage(out, CPU, call.strides)
+        if call.derivative is None:
+            return result
+        results = (result,)
+    if call.derivative is None:
+        return results
+    node = make(call.node)  # type: ignore[arg-type]
+    node.pairs = edges
+    node.outputs = call.infos
+    node.device = CPU
+    node.sequence = next(sequence)
+    node.derivative = call.derivative
+    node.call = call
+    values: list[Any] = []
+    watched: list[Any] = []
+    for i in call.saved_inputs:
+        x = inputs[i]
+        values.append(arrays[i])
+        if type(x) in PLAIN:
+            storage = x._storage
+            if x._own_version is not None or x._steps or x._inference:
+                watched.append(_watch(x))
+            else:
+                watched.append((storage, storage.counted))
+        else:
+            watched.append(None)
+    for j in call.saved_outputs:
+        if j < len(results):
+            storage = results[j]._storage
+            values.append(storage.array)
+        else:
+            storage = results[0]._storage
+            values.append(residuals[j - len(results)])
+        watched.append((storage, 0))
+    node.values = values
+    node.watched = watched
+    if not call.several:
+        result._node = node  # type: ignore[possibly-undefined]
+        return result  # type: ignore[possibly-undefined]
+    for index, differentiable in enumerate(call.differentiable):
+        if differentiable:
+            results[index]._node = node
+            results[index]._index = index
+    return results
+
+
+make = object.__new__
+
+
+def first_call(
+    op: Op, inputs: Sequence[Any], static: tuple[Any, ...] = (), label: str | None = None
+) -> Any:
+    """`apply` for operands that were not seen before, or are out of the ordinary."""
     program = op.programs[static]
     device = result_class = None
     needs_grad = unusual = False
@@ -44,6 +207,8 @@ def apply(
                 unusual = True
             if x._result_class is not None:
                 result_class = x._result_class
+            else:
+                PLAIN.add(type(x))
             if x._node is not None or x._requires_grad or (x._base is not None and x.requires_grad):
                 needs_grad = True
         else:
@@ -127,6 +292,8 @@ class OpNode(Node):
     """
 
     freed = False
+    packed = False
+    call: Call | None = None
 
     def __init__(
         self,
@@ -144,17 +311,23 @@ class OpNode(Node):
         self.watched = watched
         if modes.saved_hooks:
             pack, unpack = modes.saved_hooks[-1]
+            self.packed = True
             for i, watch in enumerate(watched):
                 if watch is not None:
                     values[i] = _Packed(pack(wrap(values[i], device)), unpack)
 
     def release(self) -> None:
-        if not any(self.derivative.needs):
+        if not self.derivative.wanted:
             return
-        if any(watch is not None for watch in self.watched) or self.label in SINGLE_USE:
-            self.freed = True
-            self.values = []
-            self.watched = ()
+        if self.label not in SINGLE_USE:
+            for watch in self.watched:
+                if watch is not None:
+                    break
+            else:
+                return
+        self.freed = True
+        self.values = []
+        self.watched = ()
 
     def rebind(self, old: Any, watch: tuple[Any, ...]) -> None:
         """An output, of storage `old`, was stored elsewhere (an in-place op): watch that place."""
@@ -163,11 +336,15 @@ class OpNode(Node):
     def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
         if self.freed:
             raise RuntimeError(FREED_GRAPH)
+        call = self.call
+        if call is not None and not create_graph:
+            known, g = call.backward, gradients[0]
+            if known and g is not None and g.dtype is call.dtype and g.shape == call.shape:
+                return known.run(*self.saved_values(), g)
         arrived = [g for g in gradients if g is not None]
-        edges = self.edges
-        if not arrived or not any(self.derivative.needs):
-            return [None] * len(edges)
         derivative = self.derivative
+        if not arrived or not derivative.wanted:
+            return [None] * len(self.pairs)
         recompute = create_graph and derivative.fallback is not None
         present = tuple([g is not None for g in gradients])
         op = derivative.op(present, recompute)
@@ -175,12 +352,25 @@ class OpNode(Node):
         if create_graph:
             results = apply(op, [*(self.saved_tensor(i) for i in range(count)), *arrived])
         else:
-            results = op.programs[()].run(*self.saved_values(), *arrived)
+            program = op.programs[()]
+            arrays = [*self.saved_values(), *arrived]
+            results = program.run(*arrays)
+            if call is not None and len(gradients) == 1:
+                call.backward = Backward(program, program.plan(arrays), derivative.needs)
         it = iter(results)
         return [next(it) if needed else None for needed in derivative.needs]
 
     def saved_values(self) -> list[Any]:
         """What was saved, provided that nobody wrote to it since."""
+        if self.packed:
+            return self._checked_values()
+        for watch in self.watched:
+            if watch is not None and watch[0].version != watch[1]:
+                return self._checked_values()
+        return self.values
+
+    def _checked_values(self) -> list[Any]:
+        """The saved values, where some were written to, or packed by a hook."""
         values = self.values
         for i, watch in enumerate(self.watched):
             if watch is not None:
@@ -315,18 +505,7 @@ def record(
     for i in derivative.saved_inputs:
         x = inputs[i]
         values.append(arrays[i])
-        if isinstance(x, Tensor):
-            if x._inference and not modes.inference:
-                raise RuntimeError(INFERENCE_SAVED)
-            storage = x._storage
-            if x._own_version is not None:
-                watched.append((x._own_version, x._own_version.counted))
-            elif x._steps:
-                watched.append((storage, storage.counted, x._steps, x._offsets))
-            else:
-                watched.append((storage, storage.counted))
-        else:
-            watched.append(None)
+        watched.append(_watch(x) if isinstance(x, Tensor) else None)
     for j in derivative.saved_outputs:
         if j < len(outputs):
             values.append(outputs[j])
@@ -341,6 +520,18 @@ def record(
         if outputs[index].dtype.kind in "fcV":
             result._node = node
             result._index = index
+
+
+def _watch(x: Tensor) -> tuple[Any, ...]:
+    """Where a saved value was read from, and the version that it had (see `OpNode.watched`)."""
+    if x._inference and not modes.inference:
+        raise RuntimeError(INFERENCE_SAVED)
+    storage = x._storage
+    if x._own_version is not None:
+        return (x._own_version, x._own_version.counted)
+    if x._steps:
+        return (storage, storage.counted, x._steps, x._offsets)
+    return (storage, storage.counted)
 
 
 def outputs_info(outputs: list[Any]) -> list[Any]:

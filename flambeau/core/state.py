@@ -22,21 +22,47 @@ AUTOCAST_DTYPES = {
 }
 
 
-class Modes(threading.local):
-    """What `no_grad`, `inference_mode`, `detect_anomaly` and their like switch."""
+class _Switch:
+    """A mode that few programs use: setting it brings `modes.special` up to date."""
 
-    grad: bool = True
-    inference: bool = False
-    anomaly: bool = False
+    def __init__(self, default: Any):
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, modes: Any, owner: type | None = None) -> Any:
+        return modes.__dict__.get(self.name, self.default)
+
+    def __set__(self, modes: Any, value: Any) -> None:
+        modes.__dict__[self.name] = value
+        modes.special = bool(
+            modes.inference or modes.anomaly or modes.saved_hooks or modes.trace is not None
+        )
+
+
+class Modes(threading.local):
+    """What `no_grad`, `inference_mode`, `detect_anomaly` and their like switch.
+
+    Attributes:
+        special: whether any of the switches is on. Operations look at this alone.
+        autocast: the kinds of device that autocast is on for.
+        trace: what `core.tracing` records, while a function is being compiled.
+    """
+
+    inference = _Switch(False)
+    anomaly = _Switch(False)
+    saved_hooks = _Switch(())
+    trace = _Switch(None)
     anomaly_check_nan: bool = True
-    saved_hooks: tuple[Any, ...] = ()
     saved_hooks_refusal: str | None = None
     default_device: Any = None
-    autocast: frozenset[str] = frozenset()  # the kinds of device that it is on for
     autocast_cache: bool = True
-    trace: Any = None  # what `core.tracing` records, while a function is being compiled
 
     def __init__(self) -> None:
+        self.grad = True
+        self.special = False
+        self.autocast: frozenset[str] = frozenset()
         self.autocast_dtypes = dict(AUTOCAST_DTYPES)
 
 

@@ -26,12 +26,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax import lax
 
+from ..host.quiet import hush, unhush
 from .execute import Program
 from .state import modes
 from .tensor import Tensor, wrap
 
-_sequence = itertools.count()
+sequence = itertools.count()
 _add = Program(lax.add, {})
+SMALL = 1 << 14  # elements
 IMMEDIATELY = float("inf")
 
 
@@ -58,7 +60,7 @@ class Node:
     """A recorded operation.
 
     Attributes:
-        edges: for every input, where its gradient goes, or None.
+        pairs: for every input, where its gradient goes: the node and its output's number, or None.
         outputs: shape and type of every output.
         device: where the outputs are.
         sequence: nodes are numbered in the order in which they were recorded.
@@ -69,19 +71,30 @@ class Node:
     node_pre_hooks: OrderedDict[int, Callable[..., Any]] | None = None
     post_hooks: OrderedDict[int, Callable[..., Any]] | None = None
     retained: dict[int, weakref.ref[Tensor]] | None = None
+    label: str
+    pairs: Sequence[tuple[Node, int] | None]
     origin: list[str] | None = None
     _metadata: dict[Any, Any] | None = None
 
     def __init__(
-        self, label: str, edges: Sequence[Edge | None], outputs: Sequence[Any], device: Any
+        self,
+        label: str,
+        edges: Sequence[tuple[Node, int] | None],
+        outputs: Sequence[Any],
+        device: Any,
     ):
         self.label = label
-        self.edges = edges
+        self.pairs = edges
         self.outputs = outputs
         self.device = device
-        self.sequence: float = next(_sequence)
+        self.sequence: float = next(sequence)
         if modes.anomaly:
             self.origin = traceback.format_stack()[:-2]
+
+    @property
+    def edges(self) -> tuple[Edge | None, ...]:
+        """For every input, where its gradient goes, or None."""
+        return tuple([None if pair is None else Edge(*pair) for pair in self.pairs])
 
     def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
         """The gradient for every edge from those of the outputs (arrays, or Tensors)."""
@@ -97,7 +110,7 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """The nodes that the gradients go to."""
-        return tuple((e.node, e.index) if e else (None, 0) for e in self.edges)
+        return tuple((p[0], p[1]) if p else (None, 0) for p in self.pairs)
 
     @property
     def metadata(self) -> dict[Any, Any]:
@@ -139,7 +152,7 @@ _QUALIFIED = {n: f"torch::autograd::{n}" for n in ("AccumulateGrad", "CopySlices
 @functools.cache
 def named(kind: type[Any], label: str) -> type[Any]:
     """The class `kind` under the name of its node: `type(y.grad_fn).__name__` is the label."""
-    return type(label, (kind,), {})
+    return type(label, (kind,), {"label": label})
 
 
 class AccumulateGrad(Node):
@@ -180,7 +193,7 @@ def accumulate(leaf: Tensor, gradient: Any) -> None:
     elif old._node is not None or old._requires_grad:
         leaf._grad = old.detach() + wrap(gradient, leaf.device)  # type: ignore[operator]
     elif not old._steps:
-        old._storage.write(_add.run(old._array(), gradient))
+        old._storage.write(add(old._array(), gradient))
     else:
         from .views import overwrite
 
@@ -269,8 +282,19 @@ def _check_replacement(hook: Callable[..., Any], value: Tensor, result: Any) -> 
         raise RuntimeError(f"hook '{name}' has changed the size of value")
 
 
+def _quick(a: np.ndarray) -> bool:
+    """Whether NumPy adds arrays like this one as fast as anything."""
+    return a.ndim > 0 and a.size <= SMALL and a.dtype.kind == "f"
+
+
 def add(a: Any, b: Any) -> Any:
     """The sum of two gradients."""
+    if type(a) is type(b) is np.ndarray and a.dtype is b.dtype and _quick(a):
+        token = hush()
+        try:
+            return a + b
+        finally:
+            unhush(token)
     if not isinstance(a, Tensor):
         if not isinstance(b, Tensor):
             return _add.run(a, b)
@@ -304,42 +328,53 @@ def run_backward(
     buffers: dict[Node, list[Any]] = {}
     ready: list[tuple[float, int, Node]] = []
     caught: dict[int, Any] = {}
-    order = itertools.count()
+    order = 0
 
-    for edge, gradient in roots:
-        _deposit(buffers, edge, gradient)
+    for (node, index), gradient in roots:
+        slots = buffers.setdefault(node, [None] * len(node.outputs))
+        slots[index] = gradient if slots[index] is None else add(slots[index], gradient)
     for node in dict.fromkeys(start):
         if not pending.get(node):
-            heapq.heappush(ready, (-node.sequence, next(order), node))
+            order += 1
+            heapq.heappush(ready, (-node.sequence, order, node))
+    visit = _visit_with_care if modes.anomaly else _visit
     previous = modes.grad
     modes.grad = create_graph
     try:
         while ready:
-            _, _, node = heapq.heappop(ready)
+            node = heapq.heappop(ready)[2]
             gradients = buffers.pop(node, None)
             if gradients is None:
                 gradients = [None] * len(node.outputs)
-            gradients = _arrived(node, gradients)
+            if node.pre_hooks or node.node_pre_hooks or node.retained:
+                gradients = _arrived(node, gradients)
             if captures is not None:
                 for index, gradient in enumerate(gradients):
                     for slot in captures.get(Edge(node, index), ()):
                         caught[slot] = _through_leaf_hooks(node, gradient)
                 if not _leads_on(node, useful, accumulate_captured):
                     continue
-            results = _visit(node, gradients, create_graph)
+            results = visit(node, gradients, create_graph)
             if not keep_graph:
                 node.release()
-            for edge, gradient in zip(node.edges, results, strict=False):
-                if edge is None:
+            for pair, gradient in zip(node.pairs, results):  # noqa: B905 (hooks return anything)
+                if pair is None:
                     continue
-                target = edge.node
+                target, index = pair
                 if useful is not None and target not in useful:
                     continue
                 if gradient is not None:
-                    _deposit(buffers, edge, gradient)
-                pending[target] -= 1
-                if not pending[target]:
-                    heapq.heappush(ready, (-target.sequence, next(order), target))
+                    slots = buffers.get(target)
+                    if slots is None:
+                        slots = buffers[target] = [None] * len(target.outputs)
+                    old = slots[index]
+                    slots[index] = gradient if old is None else add(old, gradient)
+                left = pending[target] - 1
+                if left:
+                    pending[target] = left
+                else:
+                    order += 1
+                    heapq.heappush(ready, (-target.sequence, order, target))
     finally:
         modes.grad = previous
     return caught
@@ -349,7 +384,7 @@ def _leads_on(node: Node, useful: set[Node] | None, accumulate_captured: bool) -
     """Whether a walk with captures goes on through `node`."""
     if isinstance(node, AccumulateGrad):
         return accumulate_captured
-    return useful is None or any(edge is not None and edge.node in useful for edge in node.edges)
+    return useful is None or any(pair is not None and pair[0] in useful for pair in node.pairs)
 
 
 def _survey(
@@ -357,25 +392,29 @@ def _survey(
 ) -> tuple[dict[Node, int], set[Node] | None]:
     """How many gradients each node waits for; and, with captures, the nodes that lead to one."""
     pending: dict[Node, int] = {}
-    seen = set(start)
-    stack = list(seen)
+    starts = set(start)
+    stack = list(starts)
     visited: list[Node] = []
     parents: dict[Node, list[Node]] = {}
     while stack:
         node = stack.pop()
-        visited.append(node)
-        for edge in node.edges:
-            if edge is None:
+        if captures is not None:
+            visited.append(node)
+        for pair in node.pairs:
+            if pair is None:
                 continue
-            target = edge.node
-            pending[target] = pending.get(target, 0) + 1
+            target = pair[0]
+            if target in pending:
+                pending[target] += 1
+            else:
+                pending[target] = 1
+                if target not in starts:
+                    stack.append(target)
             if captures is not None:
                 parents.setdefault(target, []).append(node)
-            if target not in seen:
-                seen.add(target)
-                stack.append(target)
     if captures is None:
         return pending, None
+    seen = starts.union(pending)
     useful: set[Node] = set()
     stack = [edge.node for edge in captures if edge.node in seen]
     while stack:
@@ -386,19 +425,10 @@ def _survey(
     pending = {}
     for node in visited:
         if node in useful:
-            for edge in node.edges:
-                if edge is not None and edge.node in useful:
-                    pending[edge.node] = pending.get(edge.node, 0) + 1
+            for pair in node.pairs:
+                if pair is not None and pair[0] in useful:
+                    pending[pair[0]] = pending.get(pair[0], 0) + 1
     return pending, useful
-
-
-def _deposit(buffers: dict[Node, list[Any]], edge: Edge, gradient: Any) -> None:
-    node, index = edge
-    slots = buffers.get(node)
-    if slots is None:
-        slots = buffers[node] = [None] * len(node.outputs)
-    old = slots[index]
-    slots[index] = gradient if old is None else add(old, gradient)
 
 
 def _arrived(node: Node, gradients: list[Any]) -> list[Any]:
@@ -444,23 +474,26 @@ def _as_tensor(gradient: Any, device: Any) -> Tensor | None:
 
 
 def _visit(node: Node, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
+    """One node's derivative, with the hooks after it."""
+    results = node.pull(gradients, create_graph)
+    return _after(node, results, gradients) if node.post_hooks else results
+
+
+def _visit_with_care(node: Node, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
     """One node's derivative, with anomaly detection and the hooks after it."""
     try:
         results = node.pull(gradients, create_graph)
     except Exception:
-        if modes.anomaly:
-            _report_origin(node)
+        _report_origin(node)
         raise
-    if modes.anomaly and modes.anomaly_check_nan:
+    if modes.anomaly_check_nan:
         for number, gradient in enumerate(results):
             if gradient is not None and _has_nan(gradient):
                 _report_origin(node)
                 raise RuntimeError(
                     f"Function '{node.label}' returned nan values in its {number}th output."
                 )
-    if node.post_hooks:
-        results = _after(node, results, gradients)
-    return results
+    return _after(node, results, gradients) if node.post_hooks else results
 
 
 def _after(node: Node, results: Sequence[Any], gradients: list[Any]) -> Sequence[Any]:

@@ -6,6 +6,7 @@ variable under the name it has today, it is set directly.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,20 +14,21 @@ import numpy as np
 try:
     from numpy._core.umath import _extobj_contextvar, _make_extobj
 
-    _QUIET = _make_extobj(all="ignore")
-    _set = _extobj_contextvar.set
-    unhush = _extobj_contextvar.reset
+    _variable: Any = _extobj_contextvar
+    _quiet: Any = _make_extobj(all="ignore")
+except ImportError:  # the names are NumPy's own
+    _variable = _quiet = None
 
-    def hush() -> Any:
-        """Switch the warnings off; `unhush(token)` with what is returned ends it."""
-        return _set(_QUIET)
 
-except ImportError:
+def _hush() -> Any:
+    """Switch the warnings off; `unhush(token)` with what is returned ends it."""
+    return np.seterr(all="ignore")
 
-    def hush() -> Any:
-        """Switch the warnings off; `unhush(token)` with what is returned ends it."""
-        return np.seterr(all="ignore")
 
-    def unhush(token: Any) -> None:
-        """As it was before `hush`."""
-        np.seterr(**token)
+def _unhush(token: Any) -> None:
+    """As it was before `hush`."""
+    np.seterr(**token)
+
+
+hush: Any = _hush if _variable is None else functools.partial(_variable.set, _quiet)
+unhush: Any = _unhush if _variable is None else _variable.reset
