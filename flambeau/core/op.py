@@ -171,7 +171,7 @@ def repeat(call: Call, inputs: Sequence[Any], arrays: list[Any], edges: list[Any
             storage = results[j]._storage
             values.append(storage.array)
         else:
-            storage = results[0]._storage
+            storage = OUT_OF_REACH
             values.append(residuals[j - len(results)])
         watched.append((storage, 0))
     node.values = values

@@ -23,9 +23,10 @@ def gradients(library, layer):
     library.manual_seed(0)
     module = eval(layer, {"nn": library.nn})
     x = library.randn(3, 4, 4, 4).requires_grad_()
-    y = module(x)
-    loss = y.relu_().mul_(2).pow(2).sum()
-    loss.backward()
+    for _ in range(3):  # repeated calls are recorded in another way than first ones
+        y = module(x)
+        loss = y.relu_().mul_(2).pow(2).sum()
+        loss.backward()
     found = [x.grad.numpy(), *(p.grad.numpy() for p in module.parameters())]
     errors = []
     for spoil in (lambda x, y: x.mul_(2), lambda x, y: None):
