@@ -162,7 +162,7 @@ class Derivative:
         n_in, n_out = len(saved_inputs), len(saved_outputs)
 
         def backward(*args: Any) -> Any:
-            outputs = _Outputs(dict(zip(saved_outputs, args[n_in : n_in + n_out], strict=True)))
+            outputs = SavedOutputs(dict(zip(saved_outputs, args[n_in : n_in + n_out], strict=True)))
             arrived = iter(args[n_in + n_out :])
             gradients = tuple(next(arrived) if present else None for present in cts)
 
@@ -176,7 +176,7 @@ class Derivative:
         return backward
 
 
-class _Outputs:
+class SavedOutputs:
     """The saved outputs by position; asking for another one is a bug in the formula."""
 
     def __init__(self, saved: dict[int, Any]):

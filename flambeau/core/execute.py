@@ -18,6 +18,7 @@ import numpy as np
 
 from ..config import config
 from ..host.lowering import HostProgram, Unsupported
+from .state import modes
 
 # Note [Two tiers]
 # XLA takes 30 to 110 ms to compile one small operation at a new shape; NumPy needs nothing. On the
@@ -73,6 +74,10 @@ class Program:
 
     def run(self, *arrays: Any) -> Any:
         """Execute the kernel (Note [Two tiers])."""
+        if modes.levels:
+            from .levels import run_lifted
+
+            return run_lifted(self, arrays)
         host = self.host(arrays)
         return self.compiled(*arrays) if host is None else host(*arrays)
 

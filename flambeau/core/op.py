@@ -193,6 +193,10 @@ def first_call(
     op: Op, inputs: Sequence[Any], static: tuple[Any, ...] = (), label: str | None = None
 ) -> Any:
     """`apply` for operands that were not seen before, or are out of the ordinary."""
+    if modes.levels:
+        from .levels import apply_lifted
+
+        return apply_lifted(op, inputs, static, label)
     program = op.programs[static]
     device = result_class = None
     needs_grad = unusual = False
@@ -337,7 +341,7 @@ class OpNode(Node):
         if self.freed:
             raise RuntimeError(FREED_GRAPH)
         call = self.call
-        if call is not None and not create_graph:
+        if call is not None and not create_graph and not modes.special:
             known, g = call.backward, gradients[0]
             if known and g is not None and g.dtype is call.dtype and g.shape == call.shape:
                 return known.run(*self.saved_values(), g)
@@ -355,7 +359,7 @@ class OpNode(Node):
             program = op.programs[()]
             arrays = [*self.saved_values(), *arrived]
             results = program.run(*arrays)
-            if call is not None and len(gradients) == 1:
+            if call is not None and len(gradients) == 1 and not modes.special:
                 call.backward = Backward(program, program.plan(arrays), derivative.needs)
         it = iter(results)
         return [next(it) if needed else None for needed in derivative.needs]

@@ -37,7 +37,11 @@ class _Switch:
     def __set__(self, modes: Any, value: Any) -> None:
         modes.__dict__[self.name] = value
         modes.special = bool(
-            modes.inference or modes.anomaly or modes.saved_hooks or modes.trace is not None
+            modes.inference
+            or modes.anomaly
+            or modes.saved_hooks
+            or modes.levels
+            or modes.trace is not None
         )
 
 
@@ -48,12 +52,14 @@ class Modes(threading.local):
         special: whether any of the switches is on. Operations look at this alone.
         autocast: the kinds of device that autocast is on for.
         trace: what `core.tracing` records, while a function is being compiled.
+        levels: the transformations of functions that are under way, see `core.levels`.
     """
 
     inference = _Switch(False)
     anomaly = _Switch(False)
     saved_hooks = _Switch(())
     trace = _Switch(None)
+    levels = _Switch(())
     anomaly_check_nan: bool = True
     saved_hooks_refusal: str | None = None
     default_device: Any = None
