@@ -11,6 +11,12 @@ from __future__ import annotations
 
 import importlib
 import math
+import os
+
+if os.environ.pop("FLAMBEAU_WORKER", None):  # a process that loads data, and need not have JAX
+    from . import deferred
+
+    deferred.install()
 
 from . import kernels  # sets JAX up before anything else touches it
 from .config import config
@@ -64,12 +70,15 @@ Storage = _legacy_storages["FloatStorage"]
 
 _LAZY = frozenset(
     """
-    accelerator autograd backends compiler cpu cuda datasets fft jit linalg mps multiprocessing
+    accelerator amp autograd backends compiler cpu cuda datasets fft jit linalg mps multiprocessing
     nn optim random serialization special storage testing torch_version types utils version xpu
     """.split()  # noqa: SIM905
 )
 _ELSEWHERE = {
+    "GradScaler": "amp",
     "alias_torch": "alias",
+    "autocast": "amp",
+    "compile": "compiling",
     "load": "serialization",
     "save": "serialization",
     "get_device_module": "environment",
@@ -78,11 +87,10 @@ _ELSEWHERE = {
 }
 _NOT_BUILT = frozenset(
     """
-    GradScaler Event Stream affine_grid_generator amp ao autocast autocast_decrement_nesting
-    autocast_increment_nesting compile cond distributed distributions dsmm export from_file func
+    Event Stream affine_grid_generator ao cond distributed distributions dsmm export from_file func
     futures fx hsmm hspmm hub int_repr library lobpcg masked mtia nested onnx overrides package
     profiler quantize_per_channel quantize_per_tensor quantization saddmm segment_reduce
-    set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled signal sparse
+    signal sparse
     sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor
     sparse_csc_tensor sparse_csr_tensor unify_type_list vmap while_loop
     """.split()  # noqa: SIM905

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..errors import AcceleratorError, NotBuilt, OutOfMemoryError
-from . import memory, nccl, nvtx, random, streams
+from . import amp, memory, nccl, nvtx, random, streams
 from .device import (
     can_device_access_peer,
     current_device,
@@ -83,7 +83,7 @@ cudaStatus = SimpleNamespace(SUCCESS=0, ERROR_NOT_READY=34)
 
 _NOT_BUILT = frozenset(
     """
-    amp CUDAGraph CUDAPluggableAllocator CudaError DeferredCudaCallError GreenContext MemPool
+    CUDAGraph CUDAPluggableAllocator CudaError DeferredCudaCallError GreenContext MemPool
     caching_allocator_alloc caching_allocator_delete caching_allocator_disabled
     change_current_allocator check_error clock_rate cudart current_blas_handle
     current_solver_handle device_memory_used gds get_allocator_backend get_stream_from_external

@@ -13,6 +13,7 @@ from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels import activation as kernels
 from . import checks
+from .autocast import autocast
 from .registry import FUNCTIONS, declare, in_place_twin
 
 
@@ -141,6 +142,7 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     return _elu(input, float(alpha), 1.0, 1 / float(alpha), "CeluBackward0")
 
 
+@autocast("softplus")
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; input itself where beta * input > threshold"""
     checks.floating("softplus_cpu", checks.tensor("softplus", input))

@@ -19,6 +19,7 @@ from ..core.tensor import Tensor
 from ..errors import broadcast_shapes
 from ..kernels import attention as kernels
 from . import checks
+from .autocast import autocast
 from .generator import default_generator
 from .random_fill import drawn
 
@@ -178,6 +179,7 @@ def _grouped(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]
     return repeated[0], repeated[1]
 
 
+@autocast("scaled_dot_product_attention")
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -238,6 +240,7 @@ def scaled_dot_product_attention(
     return apply(ATTENTION, inputs, (is_causal, True), _FLASH if flash else None)
 
 
+@autocast("bmm")
 def attention_with_weights(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float
 ) -> tuple[Tensor, Tensor]:

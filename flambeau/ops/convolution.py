@@ -229,10 +229,9 @@ def _define(rank: int) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
         f"Cross-correlation of (N, C_in, {axes}) with weight (C_out, C_in / groups, *kernel)."
     )
     conv_transpose.__doc__ = f"The transpose of `conv{rank}d`, weight (C_in, C_out / groups, *)."
-    for function, name in ((conv, f"conv{rank}d"), (conv_transpose, f"conv_transpose{rank}d")):
-        function.__name__ = function.__qualname__ = name
-        declare(method=False)(function)
-    return conv, conv_transpose
+    conv.__name__ = conv.__qualname__ = f"conv{rank}d"
+    conv_transpose.__name__ = conv_transpose.__qualname__ = f"conv_transpose{rank}d"
+    return declare(method=False)(conv), declare(method=False)(conv_transpose)
 
 
 conv1d, conv_transpose1d = _define(1)

@@ -15,6 +15,7 @@ from ..errors import LinAlgError
 from ..kernels import decompositions as kernels
 from ..kernels import linalg as factor_kernels
 from .arguments import not_implemented_for
+from .autocast import lowered
 from .linalg_checks import (
     check_inexact,
     check_matrix,
@@ -284,7 +285,8 @@ def pinv(
     if not input.numel():
         return input.mH.clone()
     atol, rtol = _tolerances(input, atol, rcond if rcond is not None else rtol)
-    return apply(PINV, (input, atol, rtol), (bool(hermitian),))
+    (result,) = lowered(apply(PINV, (input, atol, rtol), (bool(hermitian),)))
+    return result
 
 
 @declare()

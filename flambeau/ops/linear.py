@@ -8,12 +8,14 @@ from ..core.tensor import Tensor
 from ..kernels import linear as kernels
 from . import checks
 from .arguments import c_name
+from .autocast import autocast
 from .registry import declare
 
 LINEAR = Op(kernels.linear, name="Addmm")
 BILINEAR = Op(kernels.bilinear)
 
 
+@autocast("linear")
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias
 

@@ -12,6 +12,7 @@ from ..core.tensor import Tensor
 from ..errors import broadcast_shapes, dimension
 from ..kernels import products as kernels
 from .arguments import check_tensor, not_implemented_for
+from .autocast import lowered
 from .registry import cast, declare
 
 DOT = Op(kernels.dot)
@@ -134,6 +135,8 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     if input.dtype is not other.dtype:
         raise RuntimeError("both inputs should have same dtype")
     _refuse_bool(input, "addmm_impl_cpu_")
+    if len(a) > 1 or len(b) > 1:
+        input, other = lowered(input, other)
     return apply(INNER, (input, other))
 
 

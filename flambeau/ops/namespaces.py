@@ -7,11 +7,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from .autocast import autocast
 from .registry import with_out
 
 LINALG: dict[str, Any] = {}
 FFT: dict[str, Any] = {}
 SPECIAL: dict[str, Any] = {}
+_PREFIXES = {id(LINALG): "linalg_", id(FFT): "fft_", id(SPECIAL): "special_"}
 
 
 def member(
@@ -26,7 +28,8 @@ def member(
 
     def register(plain: Callable[..., Any]) -> Callable[..., Any]:
         public = name or plain.__name__
-        space[public] = with_numpy_names(with_out(plain, prefix + public) if out else plain)
+        full = with_out(plain, prefix + public) if out else plain
+        space[public] = with_numpy_names(autocast(_PREFIXES[id(space)] + public)(full))
         return space[public]
 
     return register

@@ -13,6 +13,7 @@ from ..core.tensor import Tensor
 from ..errors import argument, broadcast_shapes, dimension
 from ..kernels import distance as kernels
 from .arguments import axes_of, invalid_arguments, not_implemented_for, numpy_names
+from .autocast import lowered
 from .linalg_checks import (
     check_inexact,
     check_matrix,
@@ -469,7 +470,8 @@ def cov(
         input = cast(input, dtypes.get_default_dtype())
     if aweights is not None:
         input = cast(input, dtypes.promote_types(input.dtype, aweights.dtype))
-    return apply(COV, (input, fweights, aweights), (int(correction),))
+    (result,) = lowered(apply(COV, (input, fweights, aweights), (int(correction),)))
+    return result
 
 
 def _warn_degrees_of_freedom() -> None:
@@ -494,4 +496,5 @@ def corrcoef(input: Tensor) -> Tensor:
         _warn_degrees_of_freedom()
     if not is_inexact(input):
         input = cast(input, dtypes.get_default_dtype())
-    return apply(CORRCOEF, (input,), (), "ClampBackward1")
+    (result,) = lowered(apply(CORRCOEF, (input,), (), "ClampBackward1"))
+    return result

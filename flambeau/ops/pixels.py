@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.execute import Op
@@ -10,14 +10,26 @@ from ..core.op import apply
 from ..core.tensor import Tensor
 from ..kernels import padding as kernels
 from . import checks
+from .autocast import autocast
 from .registry import FUNCTIONS, declare
 
+
+def _margins(mode: str, rank: int, node: str, name: str) -> Callable[..., Tensor]:
+    """The function that pads `rank` axes in one mode."""
+    op = Op(kernels.pad, name=node)
+
+    @autocast(name)
+    def run(input: Tensor, pairs: tuple[tuple[int, int], ...]) -> Tensor:
+        return apply(op, (input,), (pairs, mode))
+
+    return run
+
+
 PADS = {
-    (mode, rank): Op(kernels.pad, name=f"{node}Pad{rank}D")
+    (mode, rank): _margins(mode, rank, f"{node}Pad{rank}D", f"{node.lower()}_pad{rank}d")
     for rank in (1, 2, 3)
     for mode, node in (("reflect", "Reflection"), ("replicate", "Replication"))
-}
-CIRCULAR = Op(kernels.pad, name="Copy")
+} | {("circular", rank): _margins("circular", rank, "Copy", "") for rank in (1, 2, 3)}
 PIXEL_SHUFFLE = Op(kernels.pixel_shuffle)
 PIXEL_UNSHUFFLE = Op(kernels.pixel_unshuffle)
 CHANNEL_SHUFFLE = Op(kernels.channel_shuffle)
@@ -51,8 +63,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: Any = 
         )
     pairs = tuple((widths[i], widths[i + 1]) for i in range(len(widths) - 2, -1, -2))
     _check_margins(input, pairs, mode)
-    op = CIRCULAR if mode == "circular" else PADS[mode, rank]
-    return apply(op, (input,), (pairs, mode))
+    return PADS[mode, rank](input, pairs)
 
 
 def _check_margins(x: Tensor, pairs: tuple[tuple[int, int], ...], mode: str) -> None:

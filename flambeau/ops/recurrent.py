@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..core.execute import Op
 from ..core.legacy import scalar_type_name
 from ..core.op import apply
+from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels import recurrent as kernels
 from . import checks
+from .autocast import active_kind, lowered
 from .joining import cat, stack
 from .packing import Packing, packing_of
-from .registry import FUNCTIONS, declare
+from .registry import FUNCTIONS, cast, declare
 
 RNN = Op(kernels.rnn, name="Stack", vjp=kernels.rnn_vjp)
 GRU = Op(kernels.gru, name="Stack", vjp=kernels.gru_vjp, forward=kernels.gru_forward)
@@ -61,7 +64,54 @@ class _Kind:
             inputs.append(w_hr)
             if w_hr is None and x._dtype_numpy() == np.float32 and lengths is None:
                 label = "MkldnnRnnLayerBackward0"
-        return apply(self.op, (*inputs, lengths), (*self.statics, back), label)
+        static = (*self.statics, back)
+        if modes.autocast:
+            fused = lengths is None and w_hr is None and self.states == 2
+            types = _types(self.name, states, fused, w_hr is not None)
+            return _autocast(self.op, [*inputs, lengths], static, label, types)
+        return apply(self.op, (*inputs, lengths), static, label)
+
+
+# Note [Recurrent networks under autocast]
+# PyTorch's layers and cells consist of matrix products, which autocast runs in lower precision, and
+# of elementwise functions, which it leaves alone. Here the operands of the products are rounded to
+# lower precision and the rest is computed in float32; results have PyTorch's types.
+
+
+def _types(
+    name: str, states: Sequence[Tensor], fused: bool, projected: bool
+) -> list[dtypes.dtype | None]:
+    """The types of (y, *last states) under autocast; None stands for the lower one."""
+    kinds = [state.dtype for state in states]
+    if fused or name.startswith("rnn") or "cuda" in modes.autocast:
+        return [None] * (1 + len(kinds))
+    if len(kinds) == 1:
+        return [kinds[0]] * 2
+    return [None, None, kinds[1]] if projected else [kinds[1]] * 3
+
+
+def _autocast(
+    op: Op,
+    inputs: list[Any],
+    static: tuple[Any, ...],
+    label: str | None,
+    types: Sequence[dtypes.dtype | None],
+) -> Any:
+    """Run a recurrent op as autocast has it (Note [Recurrent networks under autocast])."""
+    kind = active_kind(*inputs)
+    if kind is None or inputs[0].dtype is dtypes.float64:
+        return apply(op, inputs, static, label)
+    lower = modes.autocast_dtypes[kind]
+    low = lowered(*inputs)
+    if not any(types):
+        return apply(op, low, static, label)
+    wide = [
+        cast(x, dtypes.float32) if isinstance(x, Tensor) and x.dtype is lower else x for x in low
+    ]
+    results = apply(op, wide, static, label)
+    if isinstance(results, Tensor):
+        return cast(results, types[0] or lower)
+    return tuple(cast(r, t or lower) for r, t in zip(results, types, strict=True))
 
 
 def _check_product(x: Tensor, weight: Tensor) -> None:
@@ -72,7 +122,7 @@ def _check_product(x: Tensor, weight: Tensor) -> None:
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x._dims()[-1]} and "
             f"{weight._dims()[1]}x{weight._dims()[0]})"
         )
-    if x.dtype is not weight.dtype:
+    if x.dtype is not weight.dtype and not modes.autocast:
         raise RuntimeError(
             "mat1 and mat2 must have the same dtype, but got "
             f"{scalar_type_name(x.dtype)} and {scalar_type_name(weight.dtype)}"
@@ -89,7 +139,7 @@ def _check_layer(x: Tensor, states: Sequence[Tensor], w_ih: Tensor, w_hh: Tensor
                 f"The size of tensor a ({state._dims()[0]}) must match the size of tensor b "
                 f"({batch}) at non-singleton dimension 0"
             )
-        if state.dtype is not x.dtype:
+        if state.dtype is not x.dtype and not modes.autocast:
             raise RuntimeError(
                 "mat1 and mat2 must have the same dtype, but got "
                 f"{scalar_type_name(state.dtype)} and {scalar_type_name(x.dtype)}"
@@ -237,6 +287,19 @@ lstm = _declare_network(
 # Single steps
 
 
+def _cell(
+    op: Op,
+    inputs: list[Any],
+    static: tuple[Any, ...],
+    label: str | None,
+    types: list[dtypes.dtype | None],
+) -> Any:
+    if not modes.autocast:
+        return apply(op, inputs, static, label)
+    types = [None] * len(types) if "cuda" in modes.autocast else types
+    return _autocast(op, inputs, static, label, types)
+
+
 def _check_cell(
     function: str, gates: int, x: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, biases: Any
 ) -> list[Tensor]:
@@ -295,7 +358,7 @@ def rnn_tanh_cell(
 ) -> Tensor:
     """tanh(W_ih x + b_ih + W_hh h + b_hh): x (B, I) and h (B, H) give (B, H)."""
     (h,) = _check_cell("rnn_tanh_cell", 1, input, hx, w_ih, w_hh, (b_ih, b_hh))
-    return apply(RNN_CELL, (input, h, w_ih, w_hh, b_ih, b_hh), ("tanh",))
+    return _cell(RNN_CELL, [input, h, w_ih, w_hh, b_ih, b_hh], ("tanh",), None, [None])
 
 
 @declare(method=False)
@@ -309,7 +372,8 @@ def rnn_relu_cell(
 ) -> Tensor:
     """relu(W_ih x + b_ih + W_hh h + b_hh): x (B, I) and h (B, H) give (B, H)."""
     (h,) = _check_cell("rnn_relu_cell", 1, input, hx, w_ih, w_hh, (b_ih, b_hh))
-    return apply(RNN_CELL, (input, h, w_ih, w_hh, b_ih, b_hh), ("relu",), "ReluBackward0")
+    inputs = [input, h, w_ih, w_hh, b_ih, b_hh]
+    return _cell(RNN_CELL, inputs, ("relu",), "ReluBackward0", [None])
 
 
 @declare(method=False)
@@ -323,7 +387,7 @@ def gru_cell(
 ) -> Tensor:
     """One step of gated recurrent units: x (B, I) and h (B, H) give (B, H)."""
     (h,) = _check_cell("gru_cell", 3, input, hx, w_ih, w_hh, (b_ih, b_hh))
-    return apply(GRU_CELL, (input, h, w_ih, w_hh, b_ih, b_hh))
+    return _cell(GRU_CELL, [input, h, w_ih, w_hh, b_ih, b_hh], (), None, [h.dtype])
 
 
 @declare(method=False)
@@ -337,4 +401,5 @@ def lstm_cell(
 ) -> tuple[Tensor, Tensor]:
     """One step of an LSTM: x (B, I) and (h, c), each (B, H), give (h', c')."""
     h, c = _check_cell("lstm_cell", 4, input, hx, w_ih, w_hh, (b_ih, b_hh))
-    return apply(LSTM_CELL, (input, h, c, w_ih, w_hh, b_ih, b_hh))
+    inputs = [input, h, c, w_ih, w_hh, b_ih, b_hh]
+    return _cell(LSTM_CELL, inputs, (), None, [c.dtype] * 2)

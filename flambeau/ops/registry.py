@@ -17,6 +17,7 @@ from ..core.state import modes
 from ..core.tensor import Tensor
 from ..core.views import before_write, check_overlap, check_writable, overwrite
 from .arguments import c_name
+from .autocast import autocast
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,15 @@ def declare(
     def register(plain: Callable[..., Any]) -> Callable[..., Any]:
         public = name or plain.__name__
         takes_out = "out" in plain.__code__.co_varnames[: _parameter_count(plain)]
-        full = with_out(plain, public, out) if out and not takes_out else plain
+        converting = autocast(public, *aliases)
+        bare = converting(plain)
+        full = converting(with_out(plain, public, out)) if out and not takes_out else bare
         for n in (public, *aliases):
             ROWS[n] = Row(n, full, method, inplace, bool(out))
             if function:
                 FUNCTIONS[n] = full
             if method:
-                setattr(Tensor, n, full if not out else plain if not takes_out else full)
+                setattr(Tensor, n, bare if out and not takes_out else full)
             if inplace:
                 twin = in_place_twin(plain, n + "_")
                 setattr(Tensor, n + "_", twin)

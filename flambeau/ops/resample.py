@@ -7,17 +7,30 @@ from typing import Any
 from ..core.execute import Op
 from ..core.op import apply
 from ..core.tensor import Tensor
+from ..kernels import antialias
 from ..kernels import resample as kernels
 from . import checks
+from .autocast import autocast
 from .registry import declare
 
 INTERPOLATE = Op(kernels.interpolate, name="Upsample")
+INTERPOLATE_ANTIALIAS = Op(antialias.interpolate_antialias, name="Upsample")
 GRID_SAMPLE = {rank: Op(kernels.grid_sample, name=f"GridSampler{rank}D") for rank in (2, 3)}
 AFFINE_GRID = Op(kernels.affine_grid, name="AffineGridGenerator")
 MODES = ("bilinear", "nearest", "bicubic")
 PADDING_MODES = ("zeros", "border", "reflection")
 
 
+@autocast("interpolate")
+def interpolate(
+    input: Tensor, static: tuple[Any, ...], label: str, antialiased: bool = False
+) -> Tensor:
+    """The input at another size; the kernel's arguments are checked already."""
+    op = INTERPOLATE_ANTIALIAS if antialiased else INTERPOLATE
+    return apply(op, (input,), static, label)
+
+
+@autocast("grid_sampler")
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool
 ) -> Tensor:

@@ -14,6 +14,7 @@ from ..errors import broadcast_shapes, dimension
 from ..kernels import einsum as einsum_kernels
 from ..kernels import products as kernels
 from .arguments import check_tensor, integers, not_implemented_for
+from .autocast import active_kind, lowered
 from .linalg_checks import warn_once
 from .matmul import c_name, list_of
 from .namespaces import LINALG, member
@@ -64,6 +65,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
             if found.count(i) > 1:
                 raise RuntimeError(f"dim {i} appears multiple times in the list of dims")
         axes.append(found)
+    if len(axes[0]) < max(len(m), len(n)):  # PyTorch multiplies matrices, else vectors
+        a, b = lowered(a, b)
     return apply(TENSORDOT, (a, b), tuple(axes))
 
 
@@ -108,6 +111,40 @@ def einsum(*args: Any) -> Tensor:
         check_tensor("einsum", x, "operands", i + 2)
     inputs, output = _parse(equation, tuple([len(x._dims()) for x in operands]))
     _check_sizes(inputs, operands)
+    if len(operands) > 1 and active_kind(*operands):
+        operands, dtype = _einsum_types(operands, inputs, output)
+        return cast(_contracted(operands, inputs, output), dtype)
+    return _contracted(operands, inputs, output)
+
+
+def _einsum_types(
+    operands: tuple[Tensor, ...], inputs: tuple[tuple[Any, ...], ...], output: tuple[Any, ...]
+) -> tuple[tuple[Tensor, ...], dtypes.dtype]:
+    """The operands as autocast converts them, and the type of the result.
+
+    PyTorch takes the operands in turn; where a label longer than 1 is summed, that is a product of
+    matrices, and otherwise an elementwise one.
+    """
+    found, left = operands[0].dtype, set(inputs[0])
+    lengths = [dict(zip(k, x._dims(), strict=True)) for k, x in zip(inputs, operands, strict=True)]
+    lower = lowered(*operands)
+    products = False
+    for i in range(1, len(operands)):
+        wanted = set(output).union(*inputs[i + 1 :])
+        summed = (left & set(inputs[i])) - wanted
+        long = [max(n.get(k, 1) for n in lengths[:i]) > 1 < lengths[i][k] for k in summed]
+        matrices = any(long)
+        found = lower[i].dtype if matrices else dtypes.promote_types(found, operands[i].dtype)
+        products = products or matrices
+        left = (left | set(inputs[i])) & wanted
+    if not products:
+        lower = tuple(cast(x, found) for x in operands)
+    return lower, found
+
+
+def _contracted(
+    operands: tuple[Tensor, ...], inputs: tuple[tuple[Any, ...], ...], output: tuple[Any, ...]
+) -> Tensor:
     for x in operands[1:]:
         if x.dtype is not operands[0].dtype:
             raise RuntimeError(
@@ -394,7 +431,7 @@ def multi_dot(tensors: Any) -> Tensor:
                 f"multi_dot(): tensors {i} and {i + 1} with shapes {list_of(a)} and {list_of(b)} "
                 "cannot be multiplied"
             )
-    return apply(MULTI_DOT, chain)
+    return apply(MULTI_DOT, lowered(*chain))
 
 
 @declare(method=False)
@@ -440,7 +477,7 @@ def matrix_power(input: Tensor, n: int) -> Tensor:
         return input.clone()
     if input.dtype is dtypes.bool:
         raise not_implemented_for("addmm_impl_cpu_", input.dtype)
-    return apply(MATRIX_POWER, (input,), (int(n),))
+    return apply(MATRIX_POWER, lowered(input) if n > 1 else (input,), (int(n),))
 
 
 def _vander(x: Tensor, columns: int, increasing: bool) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...core.tensor import Tensor
 from ...ops import losses as ops
+from ...ops.autocast import autocast
 from ...ops.registry import FUNCTIONS
 from .reduction import reduction_name
 
@@ -27,6 +28,7 @@ def _check_weight(input: Tensor, weight: Tensor) -> None:
         raise ValueError("Weights and input must have the same size.")
 
 
+@autocast("mse_loss")
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -68,6 +70,7 @@ def _regression(
     return total if kind == "sum" else total / weight.sum()  # type: ignore[attr-defined]
 
 
+@autocast("l1_loss")
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -82,6 +85,7 @@ def l1_loss(
     )
 
 
+@autocast("smooth_l1_loss")
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -100,6 +104,7 @@ def smooth_l1_loss(
     return ops.between(ops.SMOOTH_L1_LOSS, "smooth_l1_loss", input, target, kind, float(beta))
 
 
+@autocast("huber_loss")
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -114,6 +119,7 @@ def huber_loss(
     return _regression(ops.HUBER_LOSS, "huber_loss", input, target, weight, reduction, *static)
 
 
+@autocast("binary_cross_entropy")
 def binary_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -141,6 +147,7 @@ def binary_cross_entropy(
     return ops.run(ops.BINARY_CROSS_ENTROPY, (input, target, weight), kind)
 
 
+@autocast("binary_cross_entropy_with_logits")
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -159,6 +166,7 @@ def binary_cross_entropy_with_logits(
     return ops.run(ops.BCE_WITH_LOGITS, (input, target, weight, pos_weight), kind)
 
 
+@autocast("nll_loss")
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -173,6 +181,7 @@ def nll_loss(
     return ops.nll_loss(input, target, weight, ignore_index, kind)
 
 
+@autocast("cross_entropy_loss")
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -197,6 +206,7 @@ def cross_entropy(
     return ops.cross_entropy(input, target, weight, ignore_index, kind, label_smoothing)
 
 
+@autocast("kl_div")
 def kl_div(
     input: Tensor,
     target: Tensor,
@@ -223,6 +233,7 @@ def kl_div(
     return ops.between(ops.KL_DIV, "kl_div", input, target, kind, bool(log_target))
 
 
+@autocast("poisson_nll_loss")
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -269,6 +280,7 @@ def gaussian_nll_loss(
     return ops.run(ops.GAUSSIAN_NLL_LOSS, (input, target, variance), kind, *static)
 
 
+@autocast("soft_margin_loss")
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -281,6 +293,7 @@ def soft_margin_loss(
     return ops.between(ops.SOFT_MARGIN_LOSS, "soft_margin_loss", input, target, kind)
 
 
+@autocast("hinge_embedding_loss")
 def hinge_embedding_loss(
     input: Tensor,
     target: Tensor,
@@ -294,6 +307,7 @@ def hinge_embedding_loss(
     return ops.hinge_embedding_loss(input, target, margin, number)
 
 
+@autocast("margin_ranking_loss")
 def margin_ranking_loss(
     input1: Tensor,
     input2: Tensor,
@@ -313,6 +327,7 @@ def margin_ranking_loss(
     return ops.margin_ranking_loss(input1, input2, target, margin, number)
 
 
+@autocast("cosine_embedding_loss")
 def cosine_embedding_loss(
     input1: Tensor,
     input2: Tensor,
@@ -327,6 +342,7 @@ def cosine_embedding_loss(
     return ops.cosine_embedding_loss(input1, input2, target, margin, number)
 
 
+@autocast("multilabel_margin_loss")
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -344,6 +360,7 @@ def multilabel_margin_loss(
     return ops.run(ops.MULTILABEL_MARGIN_LOSS, (input, target), kind)
 
 
+@autocast("multi_margin_loss")
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -387,6 +404,7 @@ def multilabel_soft_margin_loss(
     return ops.run(ops.MULTILABEL_SOFT_MARGIN_LOSS, (input, target, weight), kind)
 
 
+@autocast("triplet_margin_loss")
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -434,6 +452,7 @@ def triplet_margin_with_distance_loss(
     return losses if kind == "none" else losses.mean() if kind == "mean" else losses.sum()
 
 
+@autocast("ctc_loss")
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,

@@ -209,6 +209,7 @@ def _define_fractional(rank: int) -> tuple[Any, Any]:
             _random_samples = fractional.random_samples(input, rank)
         return fractional.fractional_max_pool(rank, input, kernel_size, size, _random_samples)
 
+    @autocast(f"fractional_max_pool{rank}d")
     def fractional_max_pool(
         input: Tensor,
         kernel_size: Any,

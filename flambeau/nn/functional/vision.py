@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from ... import dtypes
 from ...core.op import apply
 from ...core.tensor import Tensor
 from ...ops import resample as ops
@@ -14,7 +15,13 @@ from . import pooling
 
 _ALL_MODES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 _RANKS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
-_SMOOTH = {"linear": "linear", "bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
+_SMOOTH = {
+    "linear": "linear",
+    "bilinear": "linear",
+    "trilinear": "linear",
+    "bicubic": "cubic",
+    "lanczos": "lanczos",
+}
 
 
 def _sizes(input: Tensor, size: Any, scale_factor: Any) -> tuple[Any, Any]:
@@ -61,13 +68,13 @@ def interpolate(
     """(N, C, *spatial) at another size, or scaled by a factor.
 
     Args:
-        mode: 'nearest', 'nearest-exact', 'linear' (3-D), 'bilinear', 'bicubic' (4-D),
+        mode: 'nearest', 'nearest-exact', 'linear' (3-D), 'bilinear', 'bicubic', 'lanczos' (4-D),
             'trilinear' (5-D) or 'area'.
         align_corners: whether the corners stay in place (for the linear and cubic modes).
         recompute_scale_factor: measure distances by the sizes rather than by the factor.
+        antialias: widen the filter when shrinking ('bilinear', 'bicubic' and 'lanczos').
     """
-    smooth = mode in _SMOOTH
-    if not smooth and align_corners is not None:
+    if mode not in _SMOOTH and align_corners is not None:
         raise ValueError(
             "align_corners option can only be set with the interpolating modes: linear | bilinear "
             "| bicubic | trilinear"
@@ -75,26 +82,43 @@ def interpolate(
     target, factors = _sizes(input, size, scale_factor)
     if recompute_scale_factor and size is not None:
         raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
-    if antialias and not (mode in ("bilinear", "bicubic") and input.ndim == 4):
+    if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and input.ndim == 4):
         raise ValueError(
             "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires "
             "a 4-D tensor as input"
         )
-    if antialias:
-        raise NotImplementedError("flambeau.nn.functional.interpolate(antialias=True)")
-    _check_mode(input, mode)
+    if mode == "lanczos" and input.ndim == 4:
+        if align_corners:
+            raise ValueError("Lanczos mode does not support align_corners=True")
+        if not antialias:
+            raise ValueError("Lanczos mode requires antialias=True")
+    else:
+        _check_mode(input, mode)
     if mode == "area":
         return getattr(pooling, f"adaptive_avg_pool{input.ndim - 2}d")(input, target)
     _check_sizes(input, target)
     if factors is None or recompute_scale_factor:
         factors = (None,) * len(target)
+    _check_type(input, mode, antialias)
     static = (target, factors, _SMOOTH.get(mode, mode), bool(align_corners))
-    return apply(ops.INTERPOLATE, (input,), static, _label(mode, len(target)))
+    return ops.interpolate(input, static, _label(mode, len(target), antialias), antialias)
 
 
-def _label(mode: str, axes: int) -> str:
+def _check_type(input: Tensor, mode: str, antialias: bool) -> None:
+    """Floats are resized, and bytes too in some modes."""
+    kernel = f"upsample_{mode.removesuffix('-exact')}{input.ndim - 2}d_channels_last"
+    if mode in ("bicubic", "linear", "trilinear"):
+        kernel = "compute_indices_weights_" + mode.removeprefix("bi").removeprefix("tri")
+    if input.dtype is not dtypes.uint8 or mode in ("linear", "trilinear"):
+        ops.checks.floating("compute_index_ranges_weights" if antialias else kernel, input)
+    if antialias and input.dtype in (dtypes.float16, dtypes.bfloat16):
+        name = {dtypes.float16: "Half", dtypes.bfloat16: "BFloat16"}[input.dtype]
+        raise NotImplementedError(f"\"compute_index_ranges_weights\" not implemented for '{name}'")
+
+
+def _label(mode: str, axes: int, antialias: bool) -> str:
     word = {"nearest-exact": "NearestExact"}.get(mode, mode.capitalize())
-    return f"Upsample{word}{axes}DBackward0"
+    return f"Upsample{word}{axes}D{'Aa' if antialias else ''}Backward0"
 
 
 def _check_mode(input: Tensor, mode: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from numbers import Number
 from typing import Any
 
+from ...core.state import modes
 from ...core.tensor import Tensor
 from ...ops import recurrent as ops
 from ...ops.registry import FUNCTIONS
@@ -178,7 +179,7 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """Raise unless the input has the module's type and features."""
         weight = self._flat_weights[0]
-        if input.dtype is not weight.dtype:
+        if input.dtype is not weight.dtype and not modes.autocast:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({weight.dtype}). "
                 f"Convert input: input.to({weight.dtype}), or convert model: "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import amp
+
 
 class Stream:
     """The one stream of the processor, where work is done when it is asked for.
