@@ -65,7 +65,7 @@ def _made(
         finally:
             modes.grad = previous
         return out.requires_grad_() if options.get("requires_grad") else out
-    example = wrap(jax.ShapeDtypeStruct(shape, storable(wanted)))
+    example = wrap(np.empty(shape, storable(wanted)))
     way: Sample = sample(example)
     return make(
         function, shape, wanted, lambda shape, holder: drawn(way, shape, holder, None), **options

@@ -420,8 +420,3 @@ def test_gradients_flow_through_a_batch():
     w = flambeau.ones(2, requires_grad=True)
     flambeau.utils.data.default_collate([w * 1, w * 2]).sum().backward()
     assert w.grad.tolist() == [3.0, 3.0]
-
-
-def test_worker_processes_are_announced_as_missing():
-    with pytest.raises(NotImplementedError, match=r"torch\.utils\.data\.DataLoader\(num_workers=2"):
-        flambeau.utils.data.DataLoader([1], num_workers=2)

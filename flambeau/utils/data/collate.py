@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import dtypes
-from ...core.tensor import Tensor
+from ...core.tensor import Tensor, wrap
 from ...ops.creation import as_tensor, tensor
 from ...ops.joining import stack
 
@@ -67,11 +67,11 @@ def default_collate(batch: Any) -> Any:
     """
     first = batch[0]
     if isinstance(first, Tensor):
-        return stack(batch, 0)
+        return _stacked(batch)
     if isinstance(first, np.ndarray):
         if first.dtype.kind in _NOT_CONVERTED:
             raise TypeError(_unknown(first.dtype))
-        return stack([as_tensor(item) for item in batch], 0)
+        return _stacked([as_tensor(item) for item in batch])
     if isinstance(first, str | bytes):
         return batch
     if isinstance(first, np.number | np.bool_):
@@ -92,6 +92,19 @@ def default_collate(batch: Any) -> Any:
         fields = [default_collate(field) for field in zip(*batch, strict=True)]
         return _like_sequence(first, fields)
     raise TypeError(_unknown(type(first)))
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    """`stack(tensors)`: by NumPy where all of them are plain values in NumPy arrays."""
+    shape, dtype = tensors[0]._dims(), tensors[0]._dtype_numpy()
+    for item in tensors:
+        plain = type(item) is Tensor and not item.requires_grad
+        if not plain or item._dims() != shape or item._dtype_numpy() != dtype:
+            return stack(tensors, 0)
+    arrays = [item._host() if item._storage.external else item._array() for item in tensors]
+    if any(type(array) is not np.ndarray for array in arrays):
+        return stack(tensors, 0)
+    return wrap(np.stack(arrays))
 
 
 def _unknown(found: object) -> str:

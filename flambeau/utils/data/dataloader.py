@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.context import BaseContext
 from typing import Any, Generic, TypeVar
 
 from ...ops.generator import Generator
 from .collate import default_collate, default_convert
 from .dataset import Dataset, IterableDataset
-from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
+from .passes import MainProcessPass, WorkersPass
+from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from .worker import get_worker_info
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
@@ -24,15 +29,19 @@ _FIXED = (
     "dataset",
     "persistent_workers",
 )
+_TOO_MANY_WORKERS = (
+    "This DataLoader will create {} worker processes in total. Our suggested max number of worker "
+    "in current system is {}, which is smaller than what this DataLoader is going to create. "
+    "Please be aware that excessive worker creation might get DataLoader running slow or even "
+    "freeze, lower the worker number to avoid potential slowness/freeze if necessary."
+)
 
 
-def get_worker_info() -> None:
-    """What a data set may know about the worker process that it runs in.
+class _DatasetKind:
+    """The two kinds of data sets."""
 
-    Returns:
-        None: this is the main process.
-    """
-    return None
+    Map = 0
+    Iterable = 1
 
 
 class _Endless(Sampler[None]):
@@ -52,25 +61,35 @@ class DataLoader(Generic[T_co]):
         sampler: an iterable of indices, instead of `shuffle`.
         batch_sampler: an iterable of lists of indices, instead of the four arguments
             `batch_size`, `shuffle`, `sampler` and `drop_last`.
-        num_workers: 0: items are loaded in this process.
+        num_workers: how many processes load; 0: this one does.
         collate_fn: makes a batch of a list of items; `default_collate` by default.
-        pin_memory: accepted; without an accelerator it warns and does nothing.
+        pin_memory: accepted, and changes nothing; without an accelerator it warns.
         drop_last: whether to leave out a last batch that is smaller.
-        timeout: for worker processes; 0 here.
-        worker_init_fn: for worker processes.
-        multiprocessing_context: for worker processes.
+        timeout: how many seconds to wait for a batch of the workers; 0: as long as it takes.
+        worker_init_fn: called with the worker's number in each worker, before it loads.
+        multiprocessing_context: how workers are started: "forkserver" (the default where there is
+            one), "spawn" or "fork", or a context of `multiprocessing`.
         generator: the source of randomness of the shuffle, instead of the default generator.
-        prefetch_factor: for worker processes.
-        persistent_workers: for worker processes.
+        prefetch_factor: how many batches a worker loads ahead; 2 by default.
+        persistent_workers: whether the workers live on after a pass.
         pin_memory_device: accepted and unused.
-        in_order: for worker processes.
+        in_order: whether batches come in the order of the sampler, and not as they are ready.
 
     Raises:
         ValueError: for arguments that exclude one another.
-        NotImplementedError: for `num_workers` above 0.
+        RuntimeError: while iterating, if a worker process ends or takes longer than `timeout`.
+            What a worker raises is raised here, with the worker's traceback as its message.
 
     Each pass draws one number from the generator, and one more for the order if it shuffles, as
     PyTorch does: the same seed gives the same batches and leaves the generator in the same state.
+    Worker `i` seeds `torch`, `random` and `numpy.random` with that number plus `i`, as PyTorch's
+    workers do.
+
+    Workers are new processes, so the data set, `collate_fn` and `worker_init_fn` are pickled, and
+    a script that iterates at its top level needs `if __name__ == "__main__":`. The memory of the
+    data set's arrays and tensors is shared by all workers (a worker that writes has its own copy),
+    and batches come back in shared memory. A worker does not import JAX unless the data set uses
+    operations on tensors beyond making, indexing and reshaping them; then it does so on the CPU.
 
     Example::
 
@@ -115,6 +134,8 @@ class DataLoader(Generic[T_co]):
         in_order: bool = True,
     ) -> None:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if num_workers and prefetch_factor is None:
+            prefetch_factor = 2
         iterable = isinstance(dataset, IterableDataset)
         if iterable:
             _check_iterable(shuffle, sampler, batch_sampler)
@@ -150,7 +171,9 @@ class DataLoader(Generic[T_co]):
             collate_fn = default_convert if batch_sampler is None else default_collate
         self.collate_fn = collate_fn
         self._announced_length: int | None = None
+        self._workers: WorkersPass | None = None
         self._initialized = True
+        self.check_worker_number_rationality()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._initialized and name in _FIXED:
@@ -161,16 +184,30 @@ class DataLoader(Generic[T_co]):
 
     @property
     def multiprocessing_context(self) -> Any:
-        """The way of starting worker processes; None here."""
-        return None
+        """The way of starting worker processes; None for the default."""
+        return self._context
 
     @multiprocessing_context.setter
     def multiprocessing_context(self, context: Any) -> None:
-        if context is not None:
+        if context is not None and not self.num_workers:
             raise ValueError(
                 "multiprocessing_context can only be used with multi-process loading "
                 f"(num_workers > 0), but got num_workers={self.num_workers}"
             )
+        if isinstance(context, str):
+            known = multiprocessing.get_all_start_methods()
+            if context not in known:
+                raise ValueError(
+                    "multiprocessing_context option should specify a valid start method in "
+                    f"{known!r}, but got multiprocessing_context={context!r}"
+                )
+            context = multiprocessing.get_context(context)
+        if context is not None and not isinstance(context, BaseContext):
+            raise TypeError(
+                "multiprocessing_context option should be a valid context object or a string "
+                f"specifying the start method, but got multiprocessing_context={context}"
+            )
+        self._context = context
 
     @property
     def _index_sampler(self) -> Any:
@@ -178,7 +215,24 @@ class DataLoader(Generic[T_co]):
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
     def __iter__(self) -> Iterator[Any]:
-        return _Pass(self)
+        if not self.num_workers:
+            return MainProcessPass(self)
+        if not self.persistent_workers:
+            return WorkersPass(self)
+        if self._workers is None:
+            self._workers = WorkersPass(self)
+        else:
+            self._workers.restart(self)
+        return self._workers
+
+    def check_worker_number_rationality(self) -> None:
+        """Warn if there are to be more workers than processors."""
+        if hasattr(os, "sched_getaffinity"):
+            suggested = len(os.sched_getaffinity(0))
+        else:
+            suggested = os.cpu_count() or 0
+        if self.num_workers > suggested:
+            warnings.warn(_TOO_MANY_WORKERS.format(self.num_workers, suggested), stacklevel=3)
 
     def __len__(self) -> int:
         if not isinstance(self.dataset, IterableDataset):
@@ -189,81 +243,6 @@ class DataLoader(Generic[T_co]):
             return length
         whole, rest = divmod(length, self.batch_size)
         return whole if self.drop_last or not rest else whole + 1
-
-
-class _Pass:
-    """One pass over the data set of a loader, in this process."""
-
-    def __init__(self, loader: DataLoader) -> None:
-        if loader.num_workers:
-            raise NotImplementedError(_no_workers(loader.num_workers))
-        if loader.pin_memory:
-            warnings.warn(
-                "'pin_memory' argument is set as true but no accelerator is found, then device "
-                "pinned memory won't be used.",
-                stacklevel=3,
-            )
-        self._loader = loader
-        self._dataset: Any = loader.dataset
-        self._indices = iter(loader._index_sampler)
-        # The seed that worker processes would start from: drawn without them, too, as in PyTorch.
-        self._base_seed = draw_seed(loader.generator)
-        if loader.timeout:
-            raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
-        self._items = iter(self._dataset) if isinstance(self._dataset, IterableDataset) else None
-        self._announced_length = loader._announced_length
-        self._yielded = 0
-        self._ended = False
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __len__(self) -> int:
-        return len(self._loader._index_sampler)
-
-    def __next__(self) -> Any:
-        index = next(self._indices)
-        batched = self._loader.batch_sampler is not None
-        load = self._fetch if self._items is None else self._take
-        data = load(index, batched)
-        self._yielded += 1
-        announced = self._announced_length
-        if self._items is not None and announced is not None and self._yielded > announced:
-            warnings.warn(
-                f"Length of IterableDataset {self._dataset} was reported to be {announced}"
-                f"(when accessing len(dataloader)), but {self._yielded} samples have been "
-                "fetched. ",
-                stacklevel=2,
-            )
-        return self._loader.collate_fn(data)
-
-    def _fetch(self, index: Any, batched: bool) -> Any:
-        """The items at a batch of indices, or at one index."""
-        if not batched:
-            return self._dataset[index]
-        if getattr(self._dataset, "__getitems__", None):
-            return self._dataset.__getitems__(index)
-        return [self._dataset[i] for i in index]
-
-    def _take(self, index: Any, batched: bool) -> Any:
-        """The next items of an iterable data set, or the next one."""
-        assert self._items is not None
-        if not batched:
-            return next(self._items)
-        if self._ended:
-            raise StopIteration
-        items = list(itertools.islice(self._items, len(index)))
-        self._ended = len(items) < len(index)
-        if not items or (self._loader.drop_last and self._ended):
-            raise StopIteration
-        return items
-
-
-def _no_workers(num_workers: int) -> str:
-    return (
-        f"torch.utils.data.DataLoader(num_workers={num_workers}): loading in worker processes; "
-        "use num_workers=0"
-    )
 
 
 def _check_workers(
@@ -285,8 +264,6 @@ def _check_workers(
         raise ValueError("prefetch_factor option should be non-negative")
     if persistent_workers and num_workers == 0:
         raise ValueError("persistent_workers option needs num_workers > 0")
-    if num_workers:
-        raise NotImplementedError(_no_workers(num_workers))
 
 
 def _check_iterable(shuffle: Any, sampler: Any, batch_sampler: Any) -> None:
