@@ -283,7 +283,10 @@ def op_of(program: Program) -> Op:
     """A program as an op."""
     found = program.derivatives.get("op")
     if found is None:
-        found = program.derivatives["op"] = Op(program.call, name="Derived")
+        found = program.derivatives["op"] = Op(
+            lambda *arrays: program.call(*arrays), name="Derived"
+        )
+        found.programs[()] = program
     return found
 
 

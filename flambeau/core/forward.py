@@ -1,0 +1,185 @@
+"""Forward-mode differentiation: tensors with a tangent (Note [Levels]).
+
+With every op on dual tensors its derivative runs, an op like any other: JAX's derivative of the
+kernel, or where the op has a formula of its own for the backward pass, the transpose of that
+formula, so that both modes agree at kinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+
+from .execute import Op, Program
+from .levels import Level, Lifted, settle
+from .tape import edge_of
+from .tensor import Tensor
+
+Wanted = tuple[bool, ...]
+
+
+class DualLevel(Level):
+    """A level of dual numbers: under each tensor are its value and its tangent, or None."""
+
+    def dual(self, primal: Tensor, tangent: Tensor | None) -> Tensor:
+        """A tensor of this level; on the tape it has the place of its value."""
+        result = self.make(primal, tangent=tangent)
+        edge = edge_of(primal)
+        if edge is not None:
+            result._node, result._index = edge
+        return result
+
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The value and the tangent of a tensor."""
+        found = self.lifted(x)
+        return (x, None) if found is None else (found.tensor, found.tangent)
+
+    def apply(self, op: Op, inputs: Sequence[Any], static: tuple[Any, ...], label: Any) -> Any:
+        from .op import apply
+
+        pairs = [self.parts(x) if isinstance(x, Tensor) else (x, None) for x in inputs]
+        primals = [primal for primal, _ in pairs]
+        tangents = [tangent for _, tangent in pairs if tangent is not None]
+        with self.below():
+            out = apply(op, primals, static, label)
+            if not tangents or not op.differentiable:
+                return out
+            several = isinstance(out, tuple)
+            results = out if several else (out,)
+            wanted = tuple([tangent is not None for _, tangent in pairs])
+            found = iter(self.tangents(op, static, primals, results, wanted, tangents))
+            pairs = [(t, next(found) if _is_inexact(t) else None) for t in results]
+        duals = tuple([t if tangent is None else self.dual(t, tangent) for t, tangent in pairs])
+        return duals if several else duals[0]
+
+    def tangents(
+        self,
+        op: Op,
+        static: tuple[Any, ...],
+        primals: Sequence[Any],
+        results: Sequence[Tensor],
+        wanted: Wanted,
+        tangents: Sequence[Tensor],
+    ) -> Sequence[Tensor]:
+        """The tangents of the results that can have one, made at the level below."""
+        from .op import apply
+
+        if not any(map(_is_inexact, results)):
+            return ()
+        linear = linear_op(op, static, wanted, len(results))
+        return apply(linear, [*primals, *results, *tangents])
+
+    def make_shared(self, x: Tensor, tangent: Tensor) -> Tensor:
+        """A tensor of this level with the value of `x`, recorded as a view of it."""
+        from .views import view
+
+        with self.below():
+            primal = view(x, "ViewBackward0", ())
+        return self.dual(primal, tangent)
+
+    def close(self) -> None:
+        """Take the tangents away from all tensors of this level."""
+        settle(self)
+
+
+def _is_inexact(x: Tensor) -> bool:
+    return x._dtype_numpy().kind in "fcV"
+
+
+# The derivative of an op in forward mode
+
+
+def linear_op(op: Op, static: tuple[Any, ...], wanted: Wanted, outputs: int) -> Op:
+    """(inputs, outputs, tangents of the wanted inputs) -> tangents of the outputs.
+
+    Args:
+        wanted: which inputs have a tangent.
+        outputs: how many outputs the op has.
+    """
+    program = op.programs[static]
+    key = ("linear", wanted, outputs, op.vjp is not None)
+    found = program.derivatives.get(key)
+    if found is None:
+        kernel = _kernel(op, static, program, wanted, outputs)
+        name = op.label.removesuffix("Backward0")
+        found = program.derivatives[key] = Op(kernel, name=name)
+    return found
+
+
+def _kernel(
+    op: Op, static: tuple[Any, ...], program: Program, wanted: Wanted, outputs: int
+) -> Callable[..., Any]:
+    places = [i for i, chosen in enumerate(wanted) if chosen]
+    bound = dict(zip(op.programs.names, static, strict=True))
+
+    def linear(*arrays: Any) -> Any:
+        inputs = arrays[: len(wanted)]
+        results = arrays[len(wanted) : len(wanted) + outputs]
+        tangents = [
+            lax.convert_element_type(t, inputs[i].dtype)
+            for i, t in zip(places, arrays[len(wanted) + outputs :], strict=True)
+        ]
+        if op.vjp is None:
+            return _pushed(program.call, inputs, places, tangents)
+        if op.forward is not None:
+            made, kept = op.forward(*inputs, **bound)
+            results = (*made, *kept)
+        return _transposed(op, bound, inputs, results, outputs, places, tangents)
+
+    return linear
+
+
+def _pushed(call: Callable[..., Any], inputs: Any, places: list[int], tangents: list[Any]) -> Any:
+    """JAX's derivative of a kernel."""
+
+    def of_chosen(*chosen: Any) -> Any:
+        full = list(inputs)
+        for i, x in zip(places, chosen, strict=True):
+            full[i] = x
+        return call(*full)
+
+    _, found = jax.jvp(of_chosen, [inputs[i] for i in places], tangents)
+    found = found if isinstance(found, (tuple, list)) else (found,)
+    return tuple([t for t in found if t.dtype != jax.dtypes.float0])
+
+
+def _transposed(
+    op: Op,
+    static: dict[str, Any],
+    inputs: Any,
+    results: Any,
+    outputs: int,
+    places: list[int],
+    tangents: list[Any],
+) -> Any:
+    """The transpose of an op's formula for the backward pass.
+
+    The formula multiplies by the conjugate of the derivative, the tangents by the derivative
+    itself, hence the conjugations.
+    """
+    needs = tuple([i in places for i in range(len(inputs))])
+    inexact = [i for i in range(outputs) if jax.numpy.issubdtype(results[i].dtype, np.inexact)]
+
+    def backward(*gradients: Any) -> Any:
+        given: list[Any] = [None] * outputs
+        for i, gradient in zip(inexact, gradients, strict=True):
+            given[i] = gradient
+        found = op.vjp(tuple(given), tuple(inputs), tuple(results), needs, **static)  # type: ignore[misc]
+        return [found[i] for i in places]
+
+    zeros = [lax.full_like(results[i], 0) for i in inexact]
+    found, transpose = jax.vjp(backward, *zeros)
+    given = [
+        lax.conj(t) if t.dtype.kind == "c" else t
+        for t in (
+            lax.convert_element_type(t, g.dtype) for t, g in zip(tangents, found, strict=True)
+        )
+    ]
+    return tuple([lax.conj(t) if t.dtype.kind == "c" else t for t in transpose(given)])
+
+
+__all__ = ["DualLevel", "Lifted", "linear_op"]
