@@ -18,7 +18,7 @@ CUBIC = -0.75  # the coefficient of the cubic convolution (Keys 1981)
 # To another size, one axis after another.
 
 
-def _scale(size, count, factor, align_corners, real):
+def source_scale(size, count, factor, align_corners, real):
     """How far apart the sources of neighbouring results are."""
     if align_corners:
         return real((size - 1) / (count - 1)) if count > 1 else real(0)
@@ -26,7 +26,7 @@ def _scale(size, count, factor, align_corners, real):
 
 
 def _nearest_sources(size, count, factor, exact, real):
-    scale = _scale(size, count, factor, False, real)
+    scale = source_scale(size, count, factor, False, real)
     places = np.arange(count).astype(real)
     sources = np.floor((places + real(0.5)) * scale if exact else places * scale)
     return np.minimum(sources.astype(np.int64), size - 1)
@@ -34,7 +34,7 @@ def _nearest_sources(size, count, factor, exact, real):
 
 def _sources(size, count, factor, align_corners, cubic, real):
     """Where each result lies between the elements of the axis."""
-    scale = _scale(size, count, factor, align_corners, real)
+    scale = source_scale(size, count, factor, align_corners, real)
     places = np.arange(count).astype(real)
     if align_corners:
         return places * scale
@@ -76,6 +76,8 @@ def interpolate(x, *, size, factors, mode, align_corners):
     Args:
         factors: the factor of each axis where it fixes the distances, else None.
     """
+    if x.dtype == np.uint8 and not mode.startswith("nearest"):
+        return _bytes(x, size, factors, mode, align_corners)
     real = np.float64 if x.dtype == np.float64 else np.float32
     for axis, (count, factor) in enumerate(zip(size, factors, strict=True), start=2):
         length = x.shape[axis]
@@ -91,6 +93,40 @@ def interpolate(x, *, size, factors, mode, align_corners):
         taps = (_cubic_taps if cubic else _linear_taps)(length, sources)
         x = _weighted_taps(x, taps, axis)
     return x
+
+
+def weigh_bytes(x, weights, axis):
+    """Bytes (as int32) of an axis mixed by weights (count, size), and rounded."""
+    bits = 0
+    while bits < 22 and int(0.5 + weights.max() * (1 << (bits + 1))) < 1 << 15:
+        bits += 1
+    whole = np.trunc(weights * (1 << bits) + np.where(weights < 0, -0.5, 0.5)).astype(np.int32)
+    total = along(x, jnp.asarray(whole), axis)
+    rounded = lax.add(total, lax.full_like(total, 1 << (bits - 1) if bits else 0))
+    shifted = lax.shift_right_arithmetic(rounded, lax.full_like(rounded, bits))
+    return lax.clamp(np.int32(0), shifted, np.int32(255))
+
+
+def along(x, matrix, axis):
+    """The elements of an axis (the last or the one before) mixed by a matrix."""
+    moved = lax.dot_general(x, matrix, (((axis,), (1,)), ((), ())))
+    return moved if axis == 3 else lax.transpose(moved, (0, 1, 3, 2))
+
+
+def _bytes(x, size, factors, mode, align_corners):
+    """(N, C, H, W) of bytes in whole numbers, the last axis first."""
+    result = cast(x, np.dtype(np.int32))
+    for axis in (3, 2):
+        count, factor = size[axis - 2], factors[axis - 2]
+        length, cubic = x.shape[axis], mode == "cubic"
+        if count == length and not factor:
+            continue
+        sources = _sources(length, count, factor, align_corners, cubic, np.float64)
+        weights = np.zeros((count, length))
+        for positions, shares in (_cubic_taps if cubic else _linear_taps)(length, sources):
+            np.add.at(weights, (np.arange(count), positions), shares)
+        result = weigh_bytes(result, weights, axis)
+    return cast(result, x.dtype)
 
 
 def _weighted_taps(x, taps, axis):

@@ -2,6 +2,6 @@
 
 # ruff: noqa: F403
 
-from . import attention, functional, init, modules, parameter, utils
+from . import attention, functional, grad, init, modules, parameter, utils
 from .modules import *
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter

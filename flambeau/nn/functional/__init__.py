@@ -8,6 +8,7 @@ from ...ops.convolution import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from ...ops.grouped import conv_tbc, grouped_mm
 from ...ops.linear import bilinear, linear
 from ...ops.pixels import channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
 from .activation import *  # noqa: F403
@@ -18,6 +19,7 @@ from .linear_cross_entropy import linear_cross_entropy
 from .loss import *  # noqa: F403
 from .normalization import *  # noqa: F403
 from .pooling import *  # noqa: F403
+from .scaled import ScalingType, SwizzleType, scaled_grouped_mm, scaled_mm
 from .sparse import embedding, embedding_bag, one_hot
 from .vision import (
     affine_grid,
