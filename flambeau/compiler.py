@@ -1,16 +1,17 @@
-"""`torch.compiler`: marks for a compiler of whole programs, which change nothing when it is off."""
+"""`torch.compiler`: marks for the compiler of whole functions, `flambeau.compile`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from .core.state import modes
 from .errors import NotBuilt
 
 
 def is_compiling() -> bool:
-    """Whether the running code is being traced by `flambeau.compile`: never, it is not built."""
-    return False
+    """Whether the running code is being traced by `flambeau.compile`."""
+    return modes.trace is not None
 
 
 def is_dynamo_compiling() -> bool:
@@ -49,7 +50,22 @@ def assume_constant_result(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def reset() -> None:
-    """Forget what was compiled: nothing was."""
+    """Forget what was compiled."""
+    from .compiling.compiled import Compiled
+
+    Compiled.forget_all()
+
+
+def compile(*args: Any, **kwargs: Any) -> Any:
+    """See `flambeau.compile`."""
+    from .compiling import compile
+
+    return compile(*args, **kwargs)
+
+
+def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
+    """The names of the compilers."""
+    return ["inductor"]
 
 
 def cudagraph_mark_step_begin() -> None:
@@ -58,8 +74,8 @@ def cudagraph_mark_step_begin() -> None:
 
 _NOT_BUILT = frozenset(
     """
-    compile config get_default_backend keep_portable_guards_unsafe keep_tensor_guards_unsafe
-    list_backends load_cache_artifacts load_compiled_function nested_compile_region
+    config get_default_backend keep_portable_guards_unsafe keep_tensor_guards_unsafe
+    load_cache_artifacts load_compiled_function nested_compile_region
     save_cache_artifacts set_default_backend set_enable_guard_collectives set_stance
     skip_all_guards_unsafe skip_guard_on_all_nn_modules_unsafe skip_guard_on_globals_unsafe
     skip_guard_on_inbuilt_nn_modules_unsafe substitute_in_graph wrap_numpy

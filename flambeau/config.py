@@ -22,6 +22,12 @@ class Config:
             (`FLAMBEAU_TIER`).
         deterministic_algorithms: set by `use_deterministic_algorithms`.
         namespace: how messages spell the library's name: "torch" after `alias_torch()`.
+        compile_limit: how often a function is compiled anew before it runs uncompiled
+            (`FLAMBEAU_COMPILE_LIMIT`).
+        compile_cache_size: how many programs a compiled function keeps.
+        compile_fallback: a function that cannot be compiled runs as it is, with a warning, instead
+            of raising an error (`FLAMBEAU_COMPILE_FALLBACK`).
+        log_recompiles: warn of each recompilation, with its reason (`FLAMBEAU_LOG_RECOMPILES`).
         matmul_precision: set by `set_float32_matmul_precision`: "highest", "high" or "medium".
     """
 
@@ -31,6 +37,10 @@ class Config:
     deterministic_algorithms: bool = _flag("FLAMBEAU_DETERMINISTIC", False)
     deterministic_warn_only: bool = False
     matmul_precision: str = "highest"
+    compile_limit: int = int(os.environ.get("FLAMBEAU_COMPILE_LIMIT", "16"))
+    compile_cache_size: int = 64
+    compile_fallback: bool = _flag("FLAMBEAU_COMPILE_FALLBACK", False)
+    log_recompiles: bool = _flag("FLAMBEAU_LOG_RECOMPILES", False)
 
 
 config = Config()

@@ -15,6 +15,7 @@ from ..devices import device as Device
 from ..dtypes import bool as bool_dtype
 from ..dtypes import dtype as DType
 from ..dtypes import get_default_dtype, int64
+from .state import modes
 
 # --- options ------------------------------------------------------------------------------------
 
@@ -200,6 +201,8 @@ def tensor_repr(tensor: Any, *, tensor_contents: str | None = None) -> str:
 
     A subclass is printed under its own name, or under its `_repr_name` where it has one.
     """
+    if modes.trace is not None:
+        return modes.trace.describe(tensor, "")
     kind = type(tensor)
     name = kind.__dict__.get("_repr_name", kind.__name__)
     grad_fn = tensor.grad_fn

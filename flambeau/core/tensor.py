@@ -514,6 +514,8 @@ class Tensor(Attached):
         return tensor_repr(self, tensor_contents=tensor_contents)
 
     def __format__(self, spec: str) -> str:
+        if modes.trace is not None:
+            return modes.trace.describe(self, spec)
         if not self._dims() and self.device.type != "meta" and type(self) is Tensor:
             return self.item().__format__(spec)
         return object.__format__(self, spec) if spec else repr(self)

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import threading
 import weakref
@@ -32,6 +33,7 @@ _read.def_abstract_eval(lambda *, slot, shape, dtype: jax.core.ShapedArray(shape
 
 _array = Storage.__dict__["array"]
 _version = Storage.__dict__["version"]
+_external = Storage.__dict__["external"]
 _patching = threading.Lock()
 _patched = 0
 _traces = 0
@@ -84,9 +86,11 @@ class Trace:
     facts: list[Fact] = field(default_factory=list)
     before: list[Callable[[], None] | int] = field(default_factory=list)
     after: list[Callable[[], None]] = field(default_factory=list)
-    undo: list[Callable[[], None]] = field(default_factory=list)
+    undo: list[Callable[[], Any]] = field(default_factory=list)
+    settled: dict[int, Any] = field(default_factory=dict)
     grads: dict[int, tuple[Tensor, Tensor | None, bool]] = field(default_factory=dict)
-    printed: list[Any] = field(default_factory=list)
+    shown: list[tuple[Tensor, str]] = field(default_factory=list)
+    lines: list[Callable[[Any], None]] = field(default_factory=list)
     offset: int = 0
     paused: bool = False
     top: Any = None
@@ -105,16 +109,24 @@ class Trace:
         if kept is None:
             array = _array.__get__(storage)
             kept = Kept(
-                storage, array, _version.__get__(storage), storage.counted, storage.external
+                storage,
+                array,
+                _version.__get__(storage),
+                storage.counted,
+                _external.__get__(storage),
             )
             self.kept[id(storage)] = kept
-            storage.external = False
         return kept
+
+    def is_made(self, storage: Storage) -> bool:
+        """Whether the storage was made during the trace."""
+        reference = self.made.get(id(storage))
+        return reference is not None and reference() is storage
 
     def read(self, storage: Storage) -> Any:
         array = _array.__get__(storage)
-        key = id(storage)
-        if key in self.made or key in self.kept or type(array) is jax.ShapeDtypeStruct:
+        known = id(storage) in self.kept or self.is_made(storage)
+        if known or type(array) is jax.ShapeDtypeStruct:
             return array
         kept = self.keep(storage)
         kept.slot = len(self.slots)
@@ -124,7 +136,7 @@ class Trace:
 
     def write(self, storage: Storage, array: Any) -> None:
         key = id(storage)
-        if key not in self.made and key not in self.kept:
+        if key not in self.kept and not self.is_made(storage):
             if _is_new(storage):
                 self.made[key] = weakref.ref(storage)
             else:
@@ -144,6 +156,11 @@ class Trace:
             self.grads[id(tensor)] = (tensor, tensor.__dict__.get("_grad"), False)
         tensor.__dict__["_grad"] = value
 
+    def describe(self, tensor: Tensor, spec: str) -> str:
+        """The text of a tensor whose values are not known yet: a mark that `print` replaces."""
+        self.shown.append((tensor, spec))
+        return mark(len(self.shown) - 1)
+
     def restore(self) -> dict[int, Any]:
         """Put all storages and gradients back as they were; returns what they held at the end."""
         final = {}
@@ -157,13 +174,17 @@ class Trace:
             _array.__set__(storage, kept.array)
             _version.__set__(storage, kept.version)
             storage.counted = kept.counted
-            storage.external = kept.external
         for tensor, value, _ in self.grads.values():
             if value is None:
                 tensor.__dict__.pop("_grad", None)
             else:
                 tensor.__dict__["_grad"] = value
         return final
+
+
+def mark(number: int) -> str:
+    """What stands for a tensor in text that is made during a trace."""
+    return f"<tensor {number} of a compiled function>"
 
 
 def _is_new(storage: Storage) -> bool:
@@ -206,9 +227,21 @@ def _set_version(storage: Storage, version: int) -> None:
     if trace is None or trace.paused:
         _version.__set__(storage, version)
         return
-    if id(storage) not in trace.made and not _is_new(storage):
+    if not trace.is_made(storage) and not _is_new(storage):
         trace.keep(storage)
     _version.__set__(storage, version - trace.offset)
+
+
+def _get_external(storage: Storage) -> bool:
+    trace = modes.trace
+    external = _external.__get__(storage)
+    return external and (trace is None or trace.paused or trace.is_made(storage))
+
+
+def _set_external(storage: Storage, external: bool) -> None:
+    trace = modes.trace
+    if trace is None or trace.paused or id(storage) not in trace.kept:
+        _external.__set__(storage, external)
 
 
 def _get_grad(tensor: Tensor) -> Tensor | None:
@@ -234,6 +267,7 @@ def _watched() -> Iterator[None]:
         if _patched == 1:
             Storage.array = property(_get_array, _set_array)  # type: ignore[assignment]
             Storage.version = property(_get_version, _set_version)  # type: ignore[assignment]
+            Storage.external = property(_get_external, _set_external)  # type: ignore[assignment]
             Tensor._grad = property(_get_grad, _set_grad)  # type: ignore[assignment]
     try:
         yield
@@ -243,7 +277,37 @@ def _watched() -> Iterator[None]:
             if _patched == 0:
                 Storage.array = _array
                 Storage.version = _version
+                Storage.external = _external
                 Tensor._grad = None
+
+
+@contextlib.contextmanager
+def _printing() -> Iterator[None]:
+    """What is printed during a trace is printed anew for each run, with that run's values."""
+    plain = builtins.print
+
+    def record(*values: Any, **settings: Any) -> None:
+        trace = modes.trace
+        if trace is None:
+            plain(*values, **settings)
+            return
+        texts = [str(v) for v in values]
+
+        def line(shown: list[tuple[Tensor, str]]) -> None:
+            filled = texts
+            for number, (tensor, spec) in enumerate(shown):
+                place = mark(number)
+                if any(place in text for text in filled):
+                    filled = [t.replace(place, format(tensor, spec)) for t in filled]
+            plain(*filled, **settings)
+
+        trace.lines.append(line)
+
+    builtins.print = record
+    try:
+        yield
+    finally:
+        builtins.print = plain
 
 
 @contextlib.contextmanager
@@ -258,7 +322,7 @@ def tracing() -> Iterator[Trace]:
     _traces += 1
     trace = Trace(offset=_traces << 40, top=_current())
     recorder = random.recording.recorder
-    with _watched():
+    with _watched(), _printing():
         modes.trace = trace
         random.recording.recorder = _record_draw
         try:
@@ -309,10 +373,12 @@ def afterwards(action: Callable[[], None]) -> None:
         trace.after.append(action)
 
 
-def undone(action: Callable[[], Any]) -> None:
-    """What takes back a step that was taken outside the trace, should the trace fail."""
-    if modes.trace is not None:
-        modes.trace.undo.append(action)
+def settled(made: Any, undo: Callable[[], Any]) -> None:
+    """`made` outside the trace is there to stay; `undo` takes it away should the trace fail."""
+    trace = modes.trace
+    if trace is not None:
+        trace.settled[id(made)] = made
+        trace.undo.append(undo)
 
 
 def held(tensor: Tensor) -> Any:

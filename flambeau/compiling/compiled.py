@@ -1,0 +1,275 @@
+"""`compile`: a function whose whole body runs as one XLA program."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from .. import dtypes
+from ..config import config
+from ..core.state import modes
+from ..core.tensor import Tensor
+from .program import Program, Run, Unsupported
+from .walk import PLAIN, Walk
+
+
+class CompileError(RuntimeError):
+    """A function that cannot be compiled: which line of the user's it is, and the cures."""
+
+
+class Signature:
+    """The arguments of a call: the tensors, and what else the program depends on."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]):
+        self.tensors: list[Tensor] = []
+        self.objects: list[tuple[str, Any]] = []
+        self.numbers: dict[int, int] = {}
+        parts = [self.part(a, f"args[{i}]") for i, a in enumerate(args)]
+        parts += [(k, self.part(v, k)) for k, v in kwargs.items()]
+        self.key = tuple(parts)
+
+    def part(self, value: Any, path: str) -> Any:
+        if isinstance(value, Tensor):
+            known = self.numbers.get(id(value))
+            if known is not None:
+                return known
+            self.numbers[id(value)] = len(self.tensors)
+            self.tensors.append(value)
+            storage = value._storage
+            return (
+                type(value),
+                value._dims(),
+                storage.array.dtype,
+                value._steps,
+                value._offsets,
+                storage.strides,
+                storage.device,
+                value._requires_grad,
+                value._node is None,
+            )
+        kind = type(value)
+        if kind is tuple or kind is list or isinstance(value, (tuple, list)):
+            return (kind, *[self.part(v, f"{path}[{i}]") for i, v in enumerate(value)])
+        if isinstance(value, dict):
+            return (kind, *[(k, self.part(v, f"{path}[{k!r}]")) for k, v in value.items()])
+        if isinstance(value, PLAIN):
+            return (kind, value)
+        self.objects.append((path, value))
+        return (kind, id(value))
+
+
+def _mode_facts() -> tuple[Any, ...]:
+    return (
+        modes.grad,
+        modes.inference,
+        modes.default_device,
+        dtypes.get_default_dtype(),
+        config.matmul_precision,
+        getattr(modes, "autocast", None),
+    )
+
+
+_all: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+class Compiled:
+    """A function that `compile` gave: it keeps a program for each kind of call.
+
+    Attributes:
+        function: the function itself.
+        programs: by the kind of arguments and modes.
+    """
+
+    _stands_for = "function"  # what a walk that comes by goes on to
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fallback: bool | None = None,
+        limit: int | None = None,
+        buckets: Any = None,
+    ):
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self.fallback = fallback
+        self.buckets = buckets
+        self.limit = config.compile_limit if limit is None else limit
+        self.programs: OrderedDict[Any, list[Program]] = OrderedDict()
+        self.walks: dict[Any, Walk] = {}
+        self.plain = False
+        self.compilations = 0
+        self.reasons: list[str] = []
+        _all.add(self)
+
+    @staticmethod
+    def forget_all() -> None:
+        """Drop the programs of every compiled function."""
+        for compiled in list(_all):
+            compiled.programs.clear()
+            compiled.walks.clear()
+            compiled.reasons.clear()
+            compiled.plain = False
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if modes.trace is not None or self.plain:
+            return self.function(*args, **kwargs)
+        signature = Signature(args, kwargs)
+        walk, reason = self._walk(signature)
+        key = (signature.key, _mode_facts())
+        run = Run(walk.tensors, signature.tensors)
+        candidates = self.programs.get(key)
+        for program in candidates or ():
+            if program.walk is not walk:
+                why = self._moved(program, walk)
+                if why is not None:
+                    reason = reason or why
+                    continue
+            why = program.refusal(run)
+            if why is None:
+                self.programs.move_to_end(key)
+                return program.call(run)
+            reason = reason or why
+        if self.programs and reason is None:
+            reason = self._new_key(signature)
+        return self._compile(args, kwargs, signature, key, reason)
+
+    def _walk(self, signature: Signature) -> tuple[Walk, str | None]:
+        """The present walk; the same object as before while nothing that it saw has changed."""
+        which = tuple(id(o) for _, o in signature.objects)
+        walk = self.walks.get(which)
+        if walk is None or not walk.holds():
+            walk = self.walks[which] = Walk(self._roots(signature))
+        return walk, None
+
+    def _roots(self, signature: Signature) -> list[tuple[str, Any]]:
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        return [(name, self.function), *signature.objects]
+
+    def _moved(self, program: Program, walk: Walk) -> str | None:
+        """Whether a program made for another walk fits this one: None, or what differs."""
+        why = differs(program.expected, walk.facts, program.tensors, walk.tensors)
+        if why is None:
+            program.walk = walk
+        return why
+
+    def _new_key(self, signature: Signature) -> str:
+        last = next(reversed(self.programs))
+        return "the arguments or modes changed: " + _difference(
+            last, (signature.key, _mode_facts())
+        )
+
+    def _compile(
+        self, args: Any, kwargs: Any, signature: Signature, key: Any, reason: str | None
+    ) -> Any:
+        if reason is not None:
+            self.reasons.append(reason)
+            if config.log_recompiles:
+                warnings.warn(
+                    f"flambeau.compile: recompiling {self._name()}: {reason}", stacklevel=3
+                )
+            if len(self.reasons) > self.limit:
+                return self._give_up(
+                    f"it was compiled {self.compilations} times; the last reason was: {reason}",
+                    args,
+                    kwargs,
+                )
+        walk = self.walks[tuple(id(o) for _, o in signature.objects)]
+        roots = self._roots(signature)
+        try:
+            program = Program(self.function, args, kwargs, signature.tensors, walk, roots)
+        except Unsupported as error:
+            if self._falls_back():
+                return self._give_up(str(error), args, kwargs)
+            raise CompileError(f"flambeau.compile: {error}") from None
+        except _CONCRETE as error:
+            message = _value_needed(error, self.function)
+            if self._falls_back():
+                return self._give_up(message, args, kwargs)
+            raise CompileError(message) from None
+        after = self.walks[tuple(id(o) for _, o in signature.objects)] = Walk(roots)
+        program.expect(walk, after)
+        self.compilations += 1
+        self.programs.setdefault(key, []).insert(0, program)
+        while sum(map(len, self.programs.values())) > config.compile_cache_size:
+            self.programs.popitem(last=False)
+        return program.call(Run(after.tensors, signature.tensors))
+
+    def _falls_back(self) -> bool:
+        return config.compile_fallback if self.fallback is None else self.fallback
+
+    def _give_up(self, why: str, args: Any, kwargs: Any) -> Any:
+        warnings.warn(
+            f"flambeau.compile: {self._name()} runs without being compiled from now on: {why}",
+            stacklevel=4,
+        )
+        self.plain = True
+        return self.function(*args, **kwargs)
+
+    def _name(self) -> str:
+        return getattr(self.function, "__qualname__", type(self.function).__name__)
+
+
+_CONCRETE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.TracerBoolConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+
+
+def _value_needed(error: BaseException, function: Any) -> str:
+    """The message for code that asks for a value while it is being compiled."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/flambeau/" not in f.filename and "/jax/" not in f.filename]
+    where = own[-1] if own else frames[-1]
+    return (
+        f"flambeau.compile: line {where.lineno} of {where.filename} needs the value of a tensor "
+        f"while the function is being compiled:\n    {where.line}\nA compiled function is one "
+        "program whose course cannot depend on values. Cures: keep the decision in tensors "
+        "(torch.where), return the tensor and read it outside, compile a smaller function, or "
+        "compile(..., fallback=True) to run this function without compiling it."
+    )
+
+
+def differs(expected: Any, facts: Any, old_tensors: Any, tensors: Any) -> str | None:
+    """The first fact that is not as expected, in words; None when all are."""
+    for path, value in facts.items():
+        wanted = expected.get(path, _ABSENT)
+        if wanted is not value and wanted != value:
+            if wanted is _ABSENT:
+                return f"{path} is new"
+            return f"{path} changed from {_show(wanted)} to {_show(value)}"
+    for path in expected:
+        if path not in facts:
+            return f"{path} is gone"
+    if old_tensors.keys() != tensors.keys():
+        odd = next(iter(old_tensors.keys() ^ tensors.keys()))
+        return f"the tensor {odd} is {'new' if odd in tensors else 'gone'}"
+    return None
+
+
+_ABSENT = object()
+
+
+def _show(fact: Any) -> str:
+    return repr(fact[1]) if isinstance(fact, tuple) and len(fact) == 2 else repr(fact)
+
+
+def _difference(old: Any, new: Any, path: str = "") -> str:
+    """Where two nested keys differ, in words."""
+    if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+        for number, (a, b) in enumerate(zip(old, new, strict=True)):
+            if a != b:
+                return _difference(a, b, f"{path}.{number}" if path else str(number))
+    return f"{old} became {new}"
