@@ -12,9 +12,7 @@ nn.InstanceNorm2d(4)
 nn.GroupNorm(2, 4)
 nn.LayerNorm([4, 4])
 nn.MaxPool2d(2)
-nn.AvgPool2d(2)
 nn.Conv2d(4, 2, 3)
-nn.Dropout(0.0)
 """.strip().splitlines()
 
 
