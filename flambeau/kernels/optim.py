@@ -13,11 +13,14 @@ import itertools
 
 import numpy as np
 from jax import lax
+from jax.numpy import finfo
 
 from flambeau.kernels.common import cast
 from flambeau.kernels.elementwise import absolute, widen
 
 F64 = np.dtype(np.float64)
+F32 = np.dtype(np.float32)
+BF16 = np.dtype("bfloat16")
 
 
 def _scalar(value, x):
@@ -229,6 +232,98 @@ def rprop(p, g, state, n):
     return moved, {"prev": g, "step_size": step}
 
 
+def _norm(x):
+    """The Euclidean norm of all elements."""
+    return lax.sqrt(_sum(lax.mul(x, x), tuple(range(x.ndim))))
+
+
+def _sum(x, axes):
+    return lax.reduce(x, np.zeros((), x.dtype), lax.add, axes)
+
+
+def _mean_squares(x, axis):
+    """The mean of the squares along one axis, which stays with length 1."""
+    mean = lax.div(_sum(lax.mul(x, x), (axis,)), np.asarray(x.shape[axis], x.dtype))
+    return lax.expand_dims(mean, (axis,))
+
+
+def adafactor_numbers(step, n):
+    """The share of the new mean squares, and the largest relative step."""
+    return {"share": step ** n["beta2_decay"], "rho": lax.min(n["lr"], lax.rsqrt(step))}
+
+
+def adafactor(p, g, state, n, *, machine_epsilon, weight_decay):
+    """Adam with the mean squares of matrices kept as rows' and columns' means.
+
+    v = row_var col_var / mean(row_var);  p' = p - a * g / sqrt(v) / max(1, rms(g / sqrt(v)) / d)
+    with a = max(eps2, rms(p)) * min(lr, 1 / sqrt(t)) (Shazeer and Stern 2018, arXiv:1804.04235).
+    """
+    eps = n["machine_epsilon"] if machine_epsilon else n["eps1"]
+    root_count = np.sqrt(float(p.size))
+    alpha = lax.max(n["eps2"], cast(_norm(p), F64) / root_count) * n["rho"]
+    if weight_decay:
+        p = _scale(p, 1 - n["lr"] * n["weight_decay"])
+    if "row_var" in state:
+        last = p.ndim - 1
+        row = _towards(state["row_var"], _mean_squares(g, last), n["share"])
+        column = _towards(state["col_var"], _mean_squares(g, last - 1), n["share"])
+        new = {"row_var": row, "col_var": column}
+        mean = lax.div(_sum(row, (last - 1,)), np.asarray(row.shape[-2], row.dtype))
+        mean = lax.max(lax.expand_dims(mean, (last - 1,)), _scalar(eps, row[..., :1, :]))
+        square = _spread(row, p.shape) * _spread(column, p.shape) / _spread(mean, p.shape)
+    else:
+        square = _towards(state["variance"], lax.mul(g, g), n["share"])
+        new = {"variance": square}
+    update = lax.mul(lax.rsqrt(lax.max(square, _scalar(eps * eps, square))), g)
+    size = cast(_norm(update), F64) / (root_count * n["d"])
+    return _add(p, update, -alpha / lax.max(size, np.float64(1))), new
+
+
+def _spread(x, shape):
+    """`x` with axes of length 1 repeated."""
+    return lax.broadcast_in_dim(x, shape, tuple(range(len(shape))))
+
+
+def muon(p, g, state, n, *, nesterov, coefficients, steps, match_adamw):
+    """b' = momentum b + (1 - momentum) g;  p' = (1 - lr * decay) p - lr f(shape) orthogonal(b').
+
+    (Jordan et al. 2024; `nesterov` looks ahead along b'.)
+    """
+    buffer = _towards(state["momentum_buffer"], g, 1 - n["momentum"])
+    direction = _towards(g, buffer, n["momentum"]) if nesterov else buffer
+    update = _orthogonal(cast(direction, BF16), n["eps"], coefficients, steps)
+    rows, columns = p.shape
+    ratio = 0.2 * max(rows, columns) ** 0.5 if match_adamw else max(1, rows / columns) ** 0.5
+    p = _scale(p, 1 - n["lr"] * n["weight_decay"])
+    return _add(p, cast(update, p.dtype), -n["lr"] * ratio), {"momentum_buffer": buffer}
+
+
+def _orthogonal(x, eps, coefficients, steps):
+    """About the orthogonal matrix nearest to x: x' = a x + (b y + c y y) x, y = x x^T, in bfloat16.
+
+    The coefficients lead all singular values to about 1, not to the fixed point 1 itself.
+    """
+    a, b, c = coefficients
+    flipped = x.shape[0] > x.shape[1]
+    x = lax.transpose(x, (1, 0)) if flipped else x
+    norm = cast(_norm(cast(x, F32)), BF16)
+    x = lax.div(x, _scalar(lax.max(norm, cast(eps, BF16)), x))
+    for _ in range(steps):
+        gram = _product(x, lax.transpose(x, (1, 0)), None, 1.0, 0.0)
+        x = _product(_product(gram, gram, gram, c, b), x, x, 1.0, a)
+    return lax.transpose(x, (1, 0)) if flipped else x
+
+
+def _product(x, y, added, scale, share):
+    """scale * x @ y + share * added, rounded to bfloat16 once."""
+    dimensions = (((1,), (0,)), ((), ()))
+    product = lax.dot_general(x, y, dimensions, preferred_element_type=F32)
+    product = lax.mul(product, np.float32(scale))
+    if added is not None:
+        product = lax.add(product, lax.mul(cast(added, F32), np.float32(share)))
+    return cast(product, BF16)
+
+
 def asgd_numbers(step, n):
     """The learning rate and the share of the average after step t."""
     growth = (1 + n["lambd"] * n["lr"] * step) ** n["alpha"]
@@ -259,10 +354,24 @@ NUMBERS = {
     "nadam": nadam_numbers,
     "radam": radam_numbers,
     "asgd": asgd_numbers,
+    "adafactor": adafactor_numbers,
 }
 RULES = {
     rule.__name__: rule
-    for rule in (sgd, adam, rmsprop, adagrad, adadelta, adamax, nadam, radam, rprop, asgd)
+    for rule in (
+        sgd,
+        adam,
+        rmsprop,
+        adagrad,
+        adadelta,
+        adamax,
+        nadam,
+        radam,
+        rprop,
+        asgd,
+        adafactor,
+        muon,
+    )
 }
 
 
@@ -308,14 +417,36 @@ def state_names(rule, names, flags):
 
 
 def _update_one(apply, p, g, state, n, maximize):
-    wide = widen(p)
-    g = cast(g, wide.dtype)
-    kept = {name: widen(value) for name, value in state.items() if name != "step"}
+    """One parameter's step; the parts of complex numbers are numbers of their own."""
+    split = p.dtype.kind == "c"
+    wide = _parts(p) if split else widen(p)
+    g = _parts(g) if split else cast(g, wide.dtype)
+    kept = {
+        name: _parts(value) if value.dtype.kind == "c" else widen(value)
+        for name, value in state.items()
+        if name != "step"
+    }
+    n = {**n, "machine_epsilon": np.float64(finfo(p.dtype).eps)}
     moved, new = apply(wide, lax.neg(g) if maximize else g, kept, n)
     for name, value in new.items():
         old = state.get(name)
-        new[name] = cast(value, p.dtype if old is None else old.dtype)
-    return cast(moved, p.dtype), new
+        new[name] = _joined(value, p.dtype if old is None else old.dtype)
+    return _joined(moved, p.dtype), new
+
+
+def _parts(x):
+    """The real and imaginary parts of complex numbers along a new last axis."""
+    axis = x.ndim
+    parts = [lax.expand_dims(part, (axis,)) for part in (lax.real(x), lax.imag(x))]
+    return lax.concatenate(parts, axis)
+
+
+def _joined(x, dtype):
+    """`x` in a type; complex numbers of two parts where that is complex."""
+    if dtype.kind != "c":
+        return cast(x, dtype)
+    real, imaginary = (lax.index_in_dim(x, i, x.ndim - 1, keepdims=False) for i in (0, 1))
+    return lax.complex(real, imaginary)
 
 
 def _numbers(formula, steps, n):

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, wrap
-from ..ops.registry import FUNCTIONS
 from .optimizer import _step_dtype
-from .rules import (
+from .rule_optimizer import (
+    ACCELERATORS,
     RuleOptimizer,
     check_betas,
     check_lr,
     check_not_negative,
     check_switches,
+    filled,
     zero_step,
     zeros,
 )
@@ -27,6 +28,7 @@ class Adadelta(RuleOptimizer):
     """
 
     rule = "adadelta"
+    capturing = ACCELERATORS[:-1]
 
     def __init__(
         self,
@@ -125,6 +127,7 @@ class NAdam(_AdamLike):
     """`Adam` with Nesterov's momentum (Dozat 2016)."""
 
     rule = "nadam"
+    captured = "params, mu_products and state_steps"
 
     def __init__(
         self,
@@ -260,7 +263,7 @@ class Rprop(RuleOptimizer):
 
     def new_state(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """No steps, no gradient before, steps of size lr."""
-        size = FUNCTIONS["full_like"](parameter, float(group["lr"]))
+        size = filled(parameter, float(group["lr"]))
         return {"step": zero_step(), "prev": zeros(parameter), "step_size": size}
 
 
@@ -268,6 +271,7 @@ class ASGD(RuleOptimizer):
     """Averaged gradient descent (Polyak and Juditsky 1992)."""
 
     rule = "asgd"
+    captured = "params, mus, etas, and state_steps"
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from copy import deepcopy
 from itertools import chain
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 from ..core.hooks import RemovableHandle
 from ..core.legacy import type_name
@@ -95,6 +95,16 @@ class Optimizer:
         for group in groups:
             self.add_param_group(dict(group))
 
+    OptimizerPreHook: TypeAlias = Callable[
+        [Self, tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]] | None
+    ]
+    OptimizerPostHook: TypeAlias = Callable[[Self, tuple[Any, ...], dict[str, Any]], None]
+
+    @staticmethod
+    def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorator: a `step` method with the hooks before and after it."""
+        return _hooked(func)
+
     def _make_hook_tables(self) -> None:
         for name in (
             "_optimizer_step_pre_hooks",
@@ -108,7 +118,7 @@ class Optimizer:
                 self.__dict__[name] = OrderedDict()
         step = type(self).step
         if not getattr(step, "hooked", False):
-            type(self).step = _hooked(step)  # type: ignore[method-assign]
+            type(self).step = Optimizer.profile_hook_step(step)  # type: ignore[method-assign]
 
     _optimizer_step_pre_hooks: OrderedDict[int, Any]
     _optimizer_step_post_hooks: OrderedDict[int, Any]
@@ -151,11 +161,16 @@ class Optimizer:
                 "ordering of tensors in sets will change between runs. Please use a list instead."
             )
         params = list(params)
-        if params and all(isinstance(p, tuple) for p in params):
+        if any(isinstance(p, tuple) for p in params):
+            if not all(isinstance(p, tuple) for p in params):
+                raise ValueError(
+                    "all optimizer params should be with/without names. Some param names are "
+                    "missing"
+                )
             param_group["param_names"] = [name for name, _ in params]
             params = [p for _, p in params]
         param_group["params"] = params
-        _check_parameters(params)
+        _check_parameters(params, bool(self.defaults.get("differentiable")))
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
                 raise ValueError(
@@ -317,13 +332,13 @@ def _register(table: Any, hook: Callable[..., Any], prepend: bool) -> RemovableH
     return handle
 
 
-def _check_parameters(params: list[Any]) -> None:
+def _check_parameters(params: list[Any], differentiable: bool) -> None:
     for p in params:
         if not isinstance(p, Tensor):
             raise TypeError(
                 f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}"
             )
-        if not (p.is_leaf or p.retains_grad):
+        if not (differentiable or p.is_leaf or p.retains_grad):
             raise ValueError("can't optimize a non-leaf Tensor")
 
 

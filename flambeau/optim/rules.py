@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.state import modes
 from ..core.tensor import Tensor
 from .rule_optimizer import (
     RuleOptimizer,
@@ -11,11 +12,12 @@ from .rule_optimizer import (
     check_lr,
     check_not_negative,
     check_switches,
+    check_tensor_betas,
     filled,
     zero_step,
     zeros,
 )
-from .sparse_steps import add_rows, adagrad_rows, sgd_momentum
+from .sparse_steps import adagrad_rows, add_rows, sgd_momentum
 
 
 class SGD(RuleOptimizer):
@@ -81,6 +83,18 @@ class SGD(RuleOptimizer):
             **super().flags(group),
         }
 
+    def check_sparse(self, group: dict[str, Any]) -> None:
+        """Penalties have no sparse gradients."""
+        if group["weight_decay"] != 0:
+            raise RuntimeError(
+                "add(sparse, dense) is not supported. Use add(dense, sparse) instead."
+            )
+
+    def step_sparse(self, group: dict[str, Any], parameter: Tensor) -> None:
+        """Change the rows that the gradient has."""
+        gradient = sgd_momentum(parameter, self.state, group)
+        add_rows(parameter, gradient, -float(group["lr"]))
+
     def new_state(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """None: the first step makes the buffer. A compiled one finds zeros, to the same effect."""
         if modes.trace is not None and group["momentum"] != 0 and group["dampening"] == 0:
@@ -126,6 +140,7 @@ class Adam(RuleOptimizer):
         check_not_negative(eps=eps)
         check_betas(betas)
         check_not_negative(weight_decay=weight_decay)
+        check_tensor_betas(betas, bool(foreach) and not capturable)
         check_switches(differentiable, fused, foreach)
         defaults = {
             "lr": lr,
@@ -147,6 +162,12 @@ class Adam(RuleOptimizer):
         beta1, beta2 = group["betas"]
         settings = {name: group[name] for name in ("lr", "eps", "weight_decay")}
         return {**settings, "beta1": beta1, "beta2": beta2}
+
+    def check_sparse(self, group: dict[str, Any]) -> None:
+        """Sparse gradients are `SparseAdam`'s."""
+        raise RuntimeError(
+            "Adam does not support sparse gradients, please consider SparseAdam instead"
+        )
 
     def flags(self, group: dict[str, Any]) -> dict[str, Any]:
         """Static choices."""
@@ -328,8 +349,17 @@ class Adagrad(RuleOptimizer):
 
     def new_state(self, parameter: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """No steps, the initial sum."""
-        start = FUNCTIONS["full_like"](parameter, group["initial_accumulator_value"])
+        start = filled(parameter, group["initial_accumulator_value"])
         return {"step": zero_step(), "sum": start}
+
+    def check_sparse(self, group: dict[str, Any]) -> None:
+        """Penalties have no sparse gradients."""
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+
+    def step_sparse(self, group: dict[str, Any], parameter: Tensor) -> None:
+        """Change the rows that the gradient has."""
+        adagrad_rows(parameter, self.state[parameter], group)
 
     def share_memory(self) -> None:
         """Move the state to memory that processes share."""
