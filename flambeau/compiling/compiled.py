@@ -16,7 +16,8 @@ from .. import dtypes
 from ..config import config
 from ..core.state import modes
 from ..core.tensor import Tensor
-from .program import Program, Run, Unsupported
+from .capture import Unsupported
+from .program import Program, Run
 from .walk import PLAIN, Walk
 
 
@@ -202,7 +203,10 @@ class Compiled:
         self.programs.setdefault(key, []).insert(0, program)
         while sum(map(len, self.programs.values())) > config.compile_cache_size:
             self.programs.popitem(last=False)
-        return program.call(Run(after.tensors, signature.tensors))
+        run = Run(after.tensors, signature.tensors)
+        refused = program.refusal(run)
+        assert refused is None, refused
+        return program.call(run)
 
     def _falls_back(self) -> bool:
         return config.compile_fallback if self.fallback is None else self.fallback
@@ -253,8 +257,8 @@ def differs(expected: Any, facts: Any, old_tensors: Any, tensors: Any) -> str | 
     for path in expected:
         if path not in facts:
             return f"{path} is gone"
-    if old_tensors.keys() != tensors.keys():
-        odd = next(iter(old_tensors.keys() ^ tensors.keys()))
+    if old_tensors != tensors.keys():
+        odd = next(iter(old_tensors ^ tensors.keys()))
         return f"the tensor {odd} is {'new' if odd in tensors else 'gone'}"
     return None
 

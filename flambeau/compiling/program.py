@@ -1,12 +1,11 @@
-"""One compiled form of a function: its trace as an XLA program, and how a call runs it."""
+"""One compiled form of a function: an XLA program, and how a call runs it."""
 
 from __future__ import annotations
 
-import gc
 import sys
-import types
 import warnings
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import jax
@@ -14,20 +13,18 @@ import jax.extend.core as jex
 import numpy as np
 
 from ..core import tracing
-from ..core.op import apply
 from ..core.execute import Op
 from ..core.storage import Storage
-from ..core.tape import AccumulateGrad, Edge, Node, edge_of, named, run_backward
-from ..core.tensor import Tensor
-from ..errors import FREED_GRAPH
-from .recipe import MadeStorage, Recipe, Same, made, plan
+from ..core.tape import edge_of, named
+from ..core.tensor import Tensor, wrap
+from .capture import Capture, Find, put
+from .node import ProgramNode
+from .recipe import made
 from .walk import Walk
 
-Find = Callable[[Any], Tensor]
-
-
-class Unsupported(RuntimeError):
-    """Something that a compiled function cannot do as the plain function does it."""
+_storage_of = attrgetter("_storage")
+_array_of = attrgetter("array")
+_flag_of = attrgetter("_requires_grad")
 
 
 class Run:
@@ -41,62 +38,24 @@ class Run:
         self.storages: list[Storage] = []
         self.node: Any = None
 
-
-def _captured(path: str) -> Find:
-    return lambda run: run.handles[path]
-
-
-def _argument(number: int) -> Find:
-    return lambda run: run.arguments[number]
-
-
-def _gradient_of(find: Find) -> Find:
-    return lambda run: find(run).__dict__["_grad"]
-
-
-class FreedNode(Node):
-    """The node of a result whose graph was walked through inside the compiled function."""
-
-    def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
-        raise RuntimeError(FREED_GRAPH)
-
-
-class ProgramNode(Node):
-    """The node of a compiled function: its backward pass is a program of its own."""
-
-    freed = False
-
-    def __init__(self, program: Program, edges: list[Any], run: Any, saved: list[Any], inputs: Any):
-        super().__init__(program.label, edges, program.live_outputs, run)
-        self.program = program
-        self.saved = saved
-        self.inputs = inputs
-
-    def release(self) -> None:
-        self.freed = True
-        self.saved = []
-        self.inputs = None
-
-    def pull(self, gradients: list[Any], create_graph: bool) -> Sequence[Any]:
-        if self.freed:
-            raise RuntimeError(FREED_GRAPH)
-        program = self.program
-        full = [
-            np.zeros(info.shape, info.dtype) if g is None else g
-            for g, info in zip(gradients, self.outputs, strict=True)
-        ]
-        if create_graph:
-            return apply(program.again(), [*self.inputs, *full])
-        return program.backward(*self.saved, *full)
+    def find(self, find: Find) -> Tensor:
+        """The tensor that a path, an argument's number or the owner of a gradient leads to."""
+        kind, key = find
+        if kind == "path":
+            return self.handles[key]
+        if kind == "argument":
+            return self.arguments[key]
+        return self.find(key).__dict__["_grad"]
 
 
 class Program:
     """A function traced once, for arguments of certain kinds and a certain state of the world.
 
     Attributes:
-        trace: what the run read, wrote and asked.
-        slots: the inputs, in the program's order.
-        finds: for each input that is a tensor's storage, how the tensors on it are found.
+        order: the slots that are inputs, in the program's order.
+        sources: for inputs that are storages: position, all ways to it, and its path in words.
+        expected, tensors: the facts and the tensors' paths for which the program holds.
+        walk: the walk that it is known to fit.
     """
 
     label = "CompiledFunctionBackward"
@@ -110,26 +69,21 @@ class Program:
         walk: Walk,
         roots: list[tuple[str, Any]],
     ):
-        self.walk: Walk | None = walk
-        self.before = walk
-        self.roots = roots
-        self.handles: dict[int, tuple[Find, Tensor]] = {}
-        self.paths: dict[int, str] = {}
-        for path, tensor in walk.tensors.items():
-            self._add_handle(tensor, _captured(path), path)
-        for number, tensor in enumerate(arguments):
-            self._add_handle(tensor, _argument(number), f"argument {number}")
-        self.result: Any = None
-        self.effects: list[tuple[Any, ...]] = []
-        self.storages: list[MadeStorage] = []
-        self.numbers: dict[int, int] = {}
-        self.live_edges: list[Edge] = []
-        self.live = False
-        self.live_outputs: list[Any] = []
-        self.targets: list[Any] = []
-        self.written: list[tuple[int, Any, int, int]] = []
-        closed = jax.make_jaxpr(lambda: self._trace(function, args, kwargs))()
-        self._finish(closed)
+        capture = Capture(function, args, kwargs, arguments, walk, roots)
+        self.result = capture.result
+        self.effects = capture.effects
+        self.storages = capture.storages
+        self.shown = capture.shown
+        self.targets = capture.targets
+        self.live = capture.live
+        self.live_outputs = capture.live_outputs
+        self.plain_outputs = capture.plain_outputs
+        self.facts = capture.trace.facts
+        self.after = capture.trace.after
+        self.lines = capture.trace.lines
+        self.compiled = False
+        self._build(capture)
+        self._prepare(capture)
 
     def expect(self, before: Walk, after: Walk) -> None:
         """Fix the facts that the program holds for.
@@ -138,418 +92,126 @@ class Program:
         fact that the trace changed (a counter) is another one for the next call.
         """
         self.expected = {**after.facts, **before.facts}
-        self.tensors = after.tensors
+        self.tensors = after.tensors.keys()
         self.walk = after if self.expected == after.facts else None
 
-    def _add_handle(self, tensor: Tensor, find: Find, path: str) -> None:
-        if id(tensor) in self.handles:
-            return
-        self.handles[id(tensor)] = (find, tensor)
-        self.paths[id(tensor)] = path
-        gradient = tensor.__dict__.get("_grad")
-        if gradient is not None:
-            self._add_handle(gradient, _gradient_of(find), path + ".grad")
+    # From the equations to programs
 
-    # Tracing
-
-    def _trace(self, function: Callable[..., Any], args: Any, kwargs: Any) -> list[Any]:
-        before = [(t, dict(t.__dict__)) for _, t in self.handles.values()]
-        self.start = Node("start", (), (), None).sequence
-        with tracing.tracing() as trace:
-            self.trace = trace
-            done = False
-            try:
-                result = function(*args, **kwargs)
-                outputs = self._collect(trace, result, before)
-                done = True
-            finally:
-                del args, kwargs
-                result = None
-                final = trace.restore()
-                for tensor, fields in before:
-                    tensor.__dict__.clear()
-                    tensor.__dict__.update(fields)
-                if not done:
-                    self._purge(trace)
-                    for action in reversed(trace.undo):
-                        action()
-        self.final = final
-        return outputs
-
-    def _collect(self, trace: Any, result: Any, before: list[Any]) -> list[Any]:
-        """Decide what the program gives, and undo in Python what each run is to do again."""
-        outputs: list[Any] = []
-        self._outputs = outputs
-        self.result = plan(result, self._plan)
-        after = Walk(self.roots)
-        for path, tensor in after.tensors.items():
-            if path in after.entries and id(after.entries[path][0]) in trace.settled:
-                self._add_handle(tensor, _captured(path), path)
-        self._find_rebound(after)
-        for tensor, entry, _ in trace.grads.values():
-            value = tensor.__dict__.get("_grad")
-            if value is not entry and id(tensor) in self.handles:
-                self.effects.append(("grad", self.handles[id(tensor)][0], plan(value, self._plan)))
-        for tensor, fields in before:
-            self._find_changed(tensor, fields)
-        for key, kept in trace.kept.items():
-            if kept.written:
-                array = tracing._array.__get__(kept.storage)
-                self.written.append((key, self._output(array), *self._counts(trace, kept)))
-        self.shown = [(plan(t, self._plan), spec) for t, spec in trace.shown]
-        trace.shown.clear()
-        self._add_derivative(outputs)
-        trace.grads = {k: v for k, v in trace.grads.items() if k in self.handles}
-        return outputs
-
-    def _counts(self, trace: Any, kept: Any) -> tuple[int, int]:
-        return (
-            tracing._version.__get__(kept.storage) - kept.version,
-            kept.storage.counted - kept.counted,
-        )
-
-    def _output(self, array: Any) -> Any:
-        """The number of an output of the program; a constant as it is."""
-        if not isinstance(array, jax.core.Tracer):
-            return MadeStorage(_DESCRIBED, array)
-        key = id(array)
-        if key not in self.numbers:
-            self.numbers[key] = len(self._outputs)
-            self._outputs.append(array)
-        return self.numbers[key]
-
-    def _plan(self, tensor: Tensor) -> Any:
-        """The recipe for a tensor that a run gives."""
-        known = self.handles.get(id(tensor))
-        if known is not None and "_storage" in tensor.__dict__ and self._unmoved(tensor):
-            return Same(known[0])
-        storage = tensor._storage
-        recipe = Recipe(tensor, self._storage_plan(storage))
-        node = tensor._node
-        if node is not None:
-            if _walked(node, self.start):
-                recipe.node = named(FreedNode, node.label)(
-                    node.label, (), node.outputs, node.device
-                )
-            else:
-                recipe.output = len(self.live_edges)
-                self.live_edges.append(Edge(node, tensor._index))
-        return recipe
-
-    def _unmoved(self, tensor: Tensor) -> bool:
-        return not self.trace.is_made(tensor._storage)
-
-    def _storage_plan(self, storage: Storage) -> Any:
-        key = id(storage)
-        if not self.trace.is_made(storage):
-            for find, tensor in self.handles.values():
-                if tensor._storage is storage:
-                    return find
-            array = tracing._array.__get__(storage)  # made outside the trace
-            return lambda run: _Holder(storage) if array is not None else None
-        number = self.numbers.get(("storage", key))  # type: ignore[call-overload]
-        if number is None:
-            array = tracing._array.__get__(storage)
-            entry = MadeStorage(storage, array)
-            if isinstance(array, jax.core.Tracer):
-                entry.output = self._output(array)
-            self.storages.append(entry)
-            number = self.numbers[("storage", key)] = len(self.storages) - 1  # type: ignore[index]
-        return number
-
-    def _find_rebound(self, after: Walk) -> None:
-        """Attributes and items of containers from before that now hold new tensors."""
-        for path, (container, key, value) in after.entries.items():
-            old = self.before.entries.get(path)
-            if id(container) not in self.before.holders or (old is not None and old[2] is value):
-                continue
-            if id(value) in self.trace.settled or isinstance(value, tuple(_UNPLANNED)):
-                continue
-            recipe = plan(value, self._plan)
-            if recipe is value or not _is_new(recipe):
-                continue
-            appended = isinstance(container, list) and old is None
-            self.effects.append(("append" if appended else "set", container, key, recipe))
-            _put_back(container, key, old, appended)
-
-    def _find_changed(self, tensor: Tensor, fields: dict[str, Any]) -> None:
-        """Tensors from before whose storage or flags were exchanged (`p.data = ...`)."""
-        find = self.handles[id(tensor)][0]
-        own = tensor.__dict__
-        if own["_storage"] is not fields["_storage"]:
-            source = self._storage_plan(own["_storage"])
-            self.effects.append(("data", find, Recipe(tensor, source)))
-        if own.get("_requires_grad") != fields.get("_requires_grad"):
-            self.effects.append(("flag", find, own.get("_requires_grad", False)))
-
-    def _purge(self, trace: Any) -> None:
-        """After a failure: nothing that was there before may hold a symbolic value."""
-        for path, (container, key, value) in Walk(self.roots).entries.items():
-            old = self.before.entries.get(path)
-            if id(container) not in self.before.holders or (old is not None and old[2] is value):
-                continue
-            if id(value) in trace.settled:
-                continue
-            if _holds_made(value, trace):
-                _put_back(container, key, old, isinstance(container, list) and old is None)
-
-    def _add_derivative(self, outputs: list[Any]) -> None:
-        """For results that still have a graph: the gradients by what came from outside."""
-        self.plain_outputs = len(outputs)
-        self.cotangents: list[int] = []
-        if not self.live_edges:
-            return
-        self.live = True
-        edges = self._outer_edges([e.node for e in self.live_edges])
-        roots = []
-        for edge in self.live_edges:
-            info = edge.node.outputs[edge.index]
-            shape, dtype = tuple(info.shape), np.dtype(info.dtype)
-            self.cotangents.append(len(self.trace.slots))
-            roots.append((edge, self.trace.new_slot(tracing.Slot(shape, dtype))))
-            self.live_outputs.append(info)
-        captures = {edge: [place] for place, edge in enumerate(edges)}
-        hooks = [
-            (e.node.variable, e.node.variable._backward_hooks)
-            for e in edges
-            if isinstance(e.node, AccumulateGrad)
-        ]
-        for variable, _ in hooks:
-            variable._backward_hooks = None
-        caught = run_backward(roots, True, False, captures)
-        for variable, table in hooks:
-            variable._backward_hooks = table
-        for place, edge in enumerate(edges):
-            gradient = caught.get(place)
-            if gradient is not None:
-                self.targets.append(self._source_of(edge))
-                outputs.append(gradient)
-
-    def _outer_edges(self, start: list[Any]) -> list[Edge]:
-        """Edges from the trace's graph to leaves, and to nodes from before."""
-        found: dict[Edge, None] = {}
-        seen, stack = set(start), list(start)
-        while stack:
-            for edge in stack.pop().edges:
-                if edge is None:
-                    continue
-                node = edge.node
-                if isinstance(node, AccumulateGrad):
-                    if id(node.variable) in self.handles:
-                        found[edge] = None
-                elif node.sequence < self.start:
-                    found[edge] = None
-                elif node not in seen:
-                    seen.add(node)
-                    stack.append(node)
-        return list(found)
-
-    def _source_of(self, edge: Edge) -> Find:
-        if isinstance(edge.node, AccumulateGrad):
-            return self.handles[id(edge.node.variable)][0]
-        for find, tensor in self.handles.values():
-            if tensor.__dict__.get("_node") is edge.node and tensor._index == edge.index:
-                return find
-        raise Unsupported(
-            "a compiled function uses a tensor with a history that it was not given: pass it as an "
-            "argument, or detach it"
-        )
-
-    # From the trace to a program
-
-    def _finish(self, closed: Any) -> None:
-        self._check_escapes()
-        slots = self.trace.slots
+    def _build(self, capture: Capture) -> None:
+        closed, slots = capture.closed, capture.trace.slots
         reads = {e.params["slot"]: e for e in closed.eqns if e.primitive is tracing._read}
         eqns = [e for e in closed.eqns if e.primitive is not tracing._read]
-        cts = set(self.cotangents)
-        self.order = [k for k in sorted(reads) if k not in cts]
-        self.closed, self.reads = closed, reads
-        outvars = closed.jaxpr.outvars
+        self.equations = len(eqns)
+        self.order = [k for k in sorted(reads) if k not in set(capture.cotangents)]
         invars = [reads[k].outvars[0] for k in self.order]
-        plain = list(outvars[: self.plain_outputs])
-        self.sources = self._sources()
-        self.donated = () if self.live else self._donated()
-        if self.live:
-            eqns, residuals = self._split(eqns, outvars[self.plain_outputs :])
-            plain += residuals
-        call = _function(closed, invars, plain, eqns)
-        self.forward = jax.jit(call, donate_argnums=self.donated)
-        self.compiled = False
-        self._prepare()
-
-    def _check_escapes(self) -> None:
-        known = {key[1] for key in self.numbers if isinstance(key, tuple)}
-        self._outputs = []
-        self.live_edges = []
-        stray = [r for k, r in self.trace.made.items() if k not in known and r() is not None]
-        if not stray:
-            return
-        gc.collect()
-        stray = [r() for r in stray if r() is not None]
-        if stray:
-            shapes = ", ".join(str(tuple(s.array.shape)) for s in stray[:3])
-            raise Unsupported(
-                f"the function keeps {len(stray)} tensor(s) that it made (of shape {shapes}) in a "
-                "place that flambeau.compile cannot fill anew for each call; return them, or keep "
-                "them in an attribute of an object that the function names"
-            )
-
-    def _split(self, eqns: list[Any], gradients: list[Any]) -> tuple[list[Any], list[Any]]:
-        """Part the equations; returns the forward ones, and what the backward pass reads."""
-        late = {self.reads[k].outvars[0] for k in self.cotangents if k in self.reads}
-        forward, backward = [], []
-        for eqn in eqns:
-            if any(isinstance(v, jex.Var) and v in late for v in eqn.invars):
-                late.update(eqn.outvars)
-                backward.append(eqn)
-            else:
-                forward.append(eqn)
-        needed = dict.fromkeys(v for v in gradients if isinstance(v, jex.Var))
-        used = []
-        for eqn in reversed(backward):
-            if any(v in needed for v in eqn.outvars):
-                used.append(eqn)
-                needed.update(dict.fromkeys(v for v in eqn.invars if isinstance(v, jex.Var)))
-        used.reverse()
-        constants = set(self.closed.jaxpr.constvars)
-        residuals = [v for v in needed if v not in late and v not in constants]
-        cts = [self.reads[k].outvars[0] if k in self.reads else None for k in self.cotangents]
-        self.ct_places = [i for i, v in enumerate(cts) if v is not None]
-        body = _function(
-            self.closed, [*residuals, *(v for v in cts if v is not None)], gradients, used
-        )
-        jitted = jax.jit(body)
-        n, places = len(residuals), self.ct_places
-        self.backward = lambda *a: jitted(*a[:n], *(a[n + i] for i in places))
-        self._all_gradients = (gradients, eqns)
-        return forward, residuals
-
-    def again(self) -> Op:
-        """The gradients as an operation on the inputs and cotangents, for higher derivatives."""
-        if getattr(self, "_again", None) is None:
-            gradients, eqns = self._all_gradients
-            invars = [self.reads[k].outvars[0] for k in self.order]
-            invars += [self.reads[k].outvars[0] for k in self.cotangents if k in self.reads]
-            body = _function(self.closed, invars, gradients, eqns)
-            n, places = len(self.order), self.ct_places
-
-            def compiled_backward(*a: Any) -> Any:
-                return tuple(body(*a[:n], *(a[n + i] for i in places)))
-
-            self._again = Op(compiled_backward)
-        return self._again
-
-    def _sources(self) -> list[tuple[int, list[Find], str]]:
-        """For each input that is a storage: every way to a tensor on it."""
-        by_storage: dict[int, list[Any]] = {}
-        for find, tensor in self.handles.values():
-            by_storage.setdefault(id(tensor.__dict__["_storage"]), []).append((find, tensor))
-        sources = []
-        for position, k in enumerate(self.order):
-            storage = self.trace.slots[k].storage
-            if storage is None:
-                continue
-            found = by_storage.get(id(storage))
-            if found is None:
-                raise Unsupported(
-                    f"the function reads a tensor of shape {self.trace.slots[k].shape} that "
-                    "flambeau.compile cannot find again: it is in no attribute, closure, global or "
-                    "argument that the function names"
-                )
-            sources.append((position, [f for f, _ in found], self.paths[id(found[0][1])]))
-        return sources
-
-    def _donated(self) -> tuple[int, ...]:
-        written = {key for key, output, *_ in self.written if type(output) is int}
-        return tuple(
+        outvars = list(closed.jaxpr.outvars)
+        plain, gradients = outvars[: self.plain_outputs], outvars[self.plain_outputs :]
+        written = {key for key, output, *_ in capture.written if type(output) is int}
+        self.donated = tuple(
             position
             for position, k in enumerate(self.order)
-            if self.trace.slots[k].storage is not None
-            and id(self.trace.slots[k].storage) in written
+            if not self.live and slots[k].storage is not None and id(slots[k].storage) in written
         )
+        if self.live:
+            cts = [reads[k].outvars[0] if k in reads else None for k in capture.cotangents]
+            forward, backward, residuals = _split(closed, eqns, gradients, cts)
+            self._make_backward(closed, gradients, cts, residuals, backward)
+            self._make_again(closed, gradients, cts, invars, eqns)
+            plain, eqns = plain + residuals, forward
+        call = _function(closed, invars, plain, eqns)
+        self.forward = jax.jit(call, donate_argnums=self.donated)
 
-    def _prepare(self) -> None:
-        """Gather, by kind, what each call has to do."""
-        slots = self.trace.slots
+    def _make_backward(
+        self, closed: Any, gradients: Any, cts: list[Any], residuals: list[Any], eqns: list[Any]
+    ) -> None:
+        arriving = [v for v in cts if v is not None]
+        places = [i for i, v in enumerate(cts) if v is not None]
+        body = jax.jit(_function(closed, [*residuals, *arriving], gradients, eqns))
+        n = len(residuals)
+        self.backward = lambda *a: body(*a[:n], *(a[n + i] for i in places))
+
+    def _make_again(
+        self, closed: Any, gradients: Any, cts: list[Any], invars: list[Any], eqns: list[Any]
+    ) -> None:
+        arriving = [v for v in cts if v is not None]
+        places = [i for i, v in enumerate(cts) if v is not None]
+        body = _function(closed, [*invars, *arriving], gradients, eqns)
+        n = len(invars)
+
+        def compiled_backward(*a: Any) -> Any:
+            return tuple(body(*a[:n], *(a[n + i] for i in places)))
+
+        self._again: Op | None = None
+        self._again_kernel = compiled_backward
+
+    def again(self) -> Op:
+        """The gradients as an operation on inputs and cotangents, for higher derivatives."""
+        if self._again is None:
+            self._again = Op(self._again_kernel)
+        return self._again
+
+    def _prepare(self, capture: Capture) -> None:
+        """Gather, by kind, what each call has to do; nothing of the trace is kept alive."""
+        trace, slots = capture.trace, capture.trace.slots
         places = {k: position for position, k in enumerate(self.order)}
-        self.host: list[tuple[int | None, Any]] = []
-        drawn = set()
-        for entry in self.trace.before:
-            if callable(entry):
-                self.host.append((None, entry))
-            else:
-                drawn.add(entry)
-                self.host.append((places.get(entry), slots[entry].read))
-        self.live_numbers = [
-            (position, slots[k].read)
-            for position, k in enumerate(self.order)
-            if slots[k].storage is None and k not in drawn
+        drawn = {entry for entry in trace.before if not callable(entry)}
+        self.host = [
+            (None, entry) if callable(entry) else (places.get(entry), slots[entry].read)
+            for entry in trace.before
         ]
-        by_key = {id(self.trace.slots[k].storage): p for p, k in enumerate(self.order)}
-        self.write_list = []
-        for key, output, versions, counted in self.written:
-            finds = [f for f, t in self.handles.values() if id(t.__dict__["_storage"]) == key]
-            if not finds:
-                raise Unsupported("the function writes to a tensor that cannot be found again")
-            self.write_list.append((by_key.get(key), finds[0], output, versions, counted))
+        self.sources: list[tuple[int, list[Find], str]] = []
+        self.live_numbers: list[tuple[int, Any]] = []
+        for position, k in enumerate(self.order):
+            storage = slots[k].storage
+            if storage is not None:
+                self.sources.append((position, *capture.sources[id(storage)]))
+            elif k not in drawn:
+                self.live_numbers.append((position, slots[k].read))
+        by_key = {id(slots[k].storage): p for p, k in enumerate(self.order) if slots[k].storage}
+        self.written = [
+            (by_key.get(key), capture.sources[key][0][0], output, versions, counted)
+            for key, output, versions, counted in capture.written
+        ]
         self.shapes = [(tuple(slots[k].shape), np.dtype(slots[k].dtype)) for k in self.order]
         self.asked = [
-            (self.handles[id(t)][0], entry is None)
-            for t, entry, consulted in self.trace.grads.values()
-            if consulted and id(t) in self.handles
+            (capture.handles[id(t)][0], entry is None)
+            for t, entry, consulted in trace.grads.values()
+            if consulted
         ]
         self.flags = [
-            (find, bool(t._requires_grad), t.__dict__.get("_node") is None)
-            for find, t in self.handles.values()
+            (find, bool(t._requires_grad))
+            for find, t in capture.handles.values()
+            if find[0] == "path"
         ]
-        self.facts = self.trace.facts
-        self.after = self.trace.after
-        self.bound: Any = None
+        self.bound: _Binding | None = None
 
     # Running
 
     def refusal(self, run: Run) -> str | None:
         """Why this program does not fit the present state of things; None if it does."""
+        for find, absent in self.asked:
+            if (run.find(find).__dict__.get("_grad") is None) != absent:
+                return "a gradient is " + ("there now" if absent else "None now")
+        for fact in self.facts:
+            value = fact.read()
+            if value != fact.value:
+                return f"{fact.what} changed from {fact.value} to {value}"
+        bound = self.bound
+        if bound is None or bound.handles is not run.handles:
+            bound = self.bound = _Binding(self, run)
+        if [*map(_flag_of, bound.flagged)] != bound.flags:
+            return "requires_grad of a tensor changed"
         try:
-            for find, absent in self.asked:
-                if (find(run).__dict__.get("_grad") is None) != absent:
-                    return "a gradient is " + ("there now" if absent else "None now")
-            for find, requires_grad, leaf in self.flags:
-                tensor = find(run)
-                if tensor._requires_grad != requires_grad:
-                    return f"requires_grad of a tensor changed from {requires_grad}"
-            for fact in self.facts:
-                value = fact.read()
-                if value != fact.value:
-                    return f"{fact.what} changed from {fact.value} to {value}"
-            seen: dict[int, int] = {}
-            for position, finds, path in self.sources:
-                storage = finds[0](run)._storage
-                for find in finds[1:]:
-                    if find(run)._storage is not storage:
-                        return f"{path} no longer shares memory with what it shared it with"
-                if seen.setdefault(id(storage), position) != position:
-                    return f"{path} shares memory with another tensor now"
-                array = storage.array
-                if (array.shape, array.dtype) != self.shapes[position]:
-                    return (
-                        f"{path} was {_spelled(*self.shapes[position])} and is "
-                        f"{_spelled(array.shape, array.dtype)}"
-                    )
+            return bound.gather(run)
         except KeyError:
             return "a gradient is None now"
-        return None
 
     def call(self, run: Run) -> Any:
-        """Run the program on the present values; write, make and return what the function does."""
-        arrays: list[Any] = [None] * len(self.order)
-        donated = set(self.donated)
-        for position, finds, _ in self.sources:
-            storage = finds[0](run)._storage
-            arrays[position] = (
-                _given_away(storage) if position in donated else storage.device_array()
-            )
+        """Run the program on the values that `refusal` found; write, make and return the rest."""
+        bound = self.bound
+        assert bound is not None
+        arrays = bound.inputs
+        bound.inputs = []
         for position, read in self.live_numbers:
             arrays[position] = read()
         for position, read in self.host:
@@ -563,74 +225,158 @@ class Program:
                 warnings.filterwarnings("ignore", message="Some donated buffers")
                 outputs = self.forward(*arrays)
             self.compiled = True
-        self._deliver(run, arrays, outputs)
+        if self.live:
+            self._hang_node(run, arrays, outputs)
+        arrays.clear()
+        self._deliver(run, bound, outputs)
         for action in self.after:
             action()
-        for line in self.trace.lines:
+        for line in self.lines:
             line([(made(recipe, run), spec) for recipe, spec in self.shown])
         return made(self.result, run)
 
-    def _deliver(self, run: Run, arrays: list[Any], outputs: Any) -> None:
-        for _, find, output, versions, counted in self.write_list:
-            storage = find(run)._storage
-            storage.write(outputs[output] if type(output) is int else output.make(()).array)
-            storage.version += versions - 1
-            storage.counted += counted - 1
-        run.storages = [entry.make(outputs) for entry in self.storages]
-        if self.live:
-            self._hang_node(run, arrays, outputs)
-        for kind, *rest in self.effects:
-            if kind == "grad":
-                find, value = rest
-                find(run)._grad = made(value, run)
-            elif kind == "set":
-                container, key, value = rest
-                _put(container, key, made(value, run))
-            elif kind == "append":
-                rest[0].append(made(rest[2], run))
-            elif kind == "data":
-                rest[0](run).data = made(rest[1], run)
+    def _deliver(self, run: Run, bound: _Binding, outputs: Any) -> None:
+        for storage, output, versions, counted in bound.writes(run):
+            array = outputs[output] if type(output) is int else output.make(()).array
+            if storage.external:
+                storage.write(array)
+                storage.version += versions - 1
+                storage.counted += counted - 1
             else:
-                rest[0](run)._requires_grad = rest[1]
+                storage.array = array
+                storage.version += versions
+                storage.counted += counted
+        run.storages = [entry.make(outputs) for entry in self.storages]
+        for kind, target, *rest in self.effects:
+            if kind == "grad":
+                run.find(target)._grad = made(rest[0], run)
+            elif kind == "set":
+                put(target, rest[0], made(rest[1], run))
+            elif kind == "append":
+                target.append(made(rest[1], run))
+            elif kind == "data":
+                run.find(target).data = made(rest[0], run)
+            else:
+                run.find(target)._requires_grad = rest[0]
 
     def _hang_node(self, run: Run, arrays: list[Any], outputs: Any) -> None:
-        edges = [edge_of(find(run)) for find in self.targets]
-        inputs = self._differentiable_inputs(run, arrays)
-        saved = list(outputs[self.plain_outputs :])
-        device = inputs[0].device if inputs and isinstance(inputs[0], Tensor) else None
-        run.node = named(ProgramNode, self.label)(self, edges, device, saved, inputs)
-
-    def _differentiable_inputs(self, run: Run, arrays: list[Any]) -> list[Any]:
-        from ..core.tensor import wrap
-
+        edges = [edge_of(run.find(find)) for find in self.targets]
         inputs: list[Any] = list(arrays)
+        device = None
         for position, finds, _ in self.sources:
-            tensor = finds[0](run)
+            tensor = run.find(finds[0])
+            device = device or tensor.device
             value = wrap(arrays[position], tensor.device)
-            edge = edge_of(tensor) if not tensor._steps else None
+            edge = None if tensor._steps else edge_of(tensor)
             if edge is not None:
                 value._node, value._index = edge
             inputs[position] = value
-        return inputs
+        saved = list(outputs[self.plain_outputs :])
+        run.node = named(ProgramNode, self.label)(self, edges, device, saved, inputs)
 
 
-_UNPLANNED = (str, bytes, int, float, complex, type(None))
-_DESCRIBED = Storage(None, None)  # type: ignore[arg-type]
+class _Binding:
+    """A program's inputs among the tensors of one walk, looked up once.
+
+    Attributes:
+        inputs: the arrays for the next call.
+    """
+
+    def __init__(self, program: Program, run: Run):
+        self.program = program
+        self.handles = run.handles
+        self.flagged = [run.find(find) for find, _ in program.flags]
+        self.flags = [flag for _, flag in program.flags]
+        fixed = [s for s in program.sources if s[1][0][0] == "path"]
+        self.positions = [position for position, *_ in fixed]
+        self.tensors = [run.find(finds[0]) for _, finds, _ in fixed]
+        self.paths = [path for *_, path in fixed]
+        self.others = [s for s in program.sources if s[1][0][0] != "path"]
+        self.aliases = [
+            (number, find) for number, (_, finds, _) in enumerate(fixed) for find in finds[1:]
+        ]
+        self.storages: list[Storage] = []
+        self.known: list[int] = []
+        self.donated = set(program.donated)
+        self.writers: list[tuple[Storage, Any, int, int]] | None = None
+        self.inputs: list[Any] = []
+
+    def gather(self, run: Run) -> str | None:
+        """Collect the inputs; what speaks against running the program, if anything does."""
+        storages = [*map(_storage_of, self.tensors)]
+        same = len(storages) == len(self.storages) and all(map(_is, storages, self.storages))
+        if not same:
+            if len(set(map(id, storages))) != len(storages):
+                return "tensors share memory that did not before"
+            self.storages = storages
+            self.writers = None
+        for number, find in self.aliases:
+            if run.find(find)._storage is not storages[number]:
+                return f"{self.paths[number]} no longer shares memory with what it shared it with"
+        arrays: list[Any] = [None] * len(self.program.order)
+        shapes, donated = self.program.shapes, self.donated
+        for position, storage, path in zip(self.positions, storages, self.paths, strict=True):
+            array = storage.array
+            if (array.shape, array.dtype) != shapes[position]:
+                return _changed(path, shapes[position], array)
+            arrays[position] = (
+                _given_away(storage, array) if position in donated else _settled(storage, array)
+            )
+            del array
+        seen: dict[int, int] = {}
+        for position, finds, path in self.others:
+            storage = run.find(finds[0])._storage
+            for find in finds[1:]:
+                if run.find(find)._storage is not storage:
+                    return f"{path} no longer shares memory with what it shared it with"
+            if seen.setdefault(id(storage), position) != position or storage in storages:
+                return f"{path} shares memory with another tensor"
+            array = storage.array
+            if (array.shape, array.dtype) != shapes[position]:
+                return _changed(path, shapes[position], array)
+            arrays[position] = (
+                _given_away(storage, array) if position in donated else storage.read()
+            )
+            del array
+        self.inputs = arrays
+        return None
+
+    def writes(self, run: Run) -> list[tuple[Storage, Any, int, int]]:
+        """The storages to write, with the outputs that they get."""
+        if self.writers is None:
+            self.writers = []
+            self.moving: list[Any] = []
+            for _, find, *rest in self.program.written:
+                if find[0] == "path":
+                    self.writers.append((run.find(find)._storage, *rest))
+                else:
+                    self.moving.append((find, rest))
+        if not self.moving:
+            return self.writers
+        return self.writers + [(run.find(find)._storage, *rest) for find, rest in self.moving]
 
 
-class _Holder:
-    """Stands for a tensor whose storage was made outside the trace."""
-
-    def __init__(self, storage: Storage):
-        self._storage = storage
+def _is(a: Any, b: Any) -> bool:
+    return a is b
 
 
-def _given_away(storage: Storage) -> Any:
+def _settled(storage: Storage, array: Any) -> Any:
+    """A captured storage's array, on the device for good."""
+    return storage.device_array() if type(array) is np.ndarray or storage.external else array
+
+
+def _given_away(storage: Storage, array: Any) -> Any:
     """The storage's array for a program that overwrites it: a copy where anyone else holds it."""
-    array = storage.device_array()
-    if sys.getrefcount(array) > 3 or storage.external:
+    if type(array) is np.ndarray or storage.external:
+        return jax.device_put(np.array(storage.read()), may_alias=False)
+    if sys.getrefcount(array) > 4:  # the storage, the caller, this function, the count itself
         return jax.numpy.array(array, copy=True)
     return array
+
+
+def _changed(path: str, expected: tuple[Any, Any], array: Any) -> str:
+    shape, dtype = expected
+    return f"{path} was {dtype}{list(shape)} and is {array.dtype}{list(array.shape)}"
 
 
 def _function(closed: Any, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:
@@ -639,53 +385,25 @@ def _function(closed: Any, invars: list[Any], outvars: list[Any], eqns: list[Any
     return jex.jaxpr_as_fun(jex.ClosedJaxpr(jaxpr, closed.consts))
 
 
-def _walked(node: Any, start: float) -> bool:
-    """Whether the graph behind a node has been walked through, and released."""
-    seen, stack = {node}, [node]
-    while stack:
-        at = stack.pop()
-        if getattr(at, "freed", False) or getattr(at, "_freed", False):
-            return True
-        for edge in at.edges:
-            if edge is not None and edge.node not in seen and edge.node.sequence >= start:
-                seen.add(edge.node)
-                stack.append(edge.node)
-    return False
-
-
-def _is_new(recipe: Any) -> bool:
-    parts = getattr(recipe, "parts", None)
-    if parts is not None:
-        return any(_is_new(p) for p in parts)
-    return isinstance(recipe, (Recipe, Same))
-
-
-def _holds_made(value: Any, trace: Any) -> bool:
-    if isinstance(value, Tensor):
-        storage = value.__dict__.get("_storage")
-        return storage is not None and trace.is_made(storage)
-    if isinstance(value, dict):
-        return any(_holds_made(v, trace) for v in value.values())
-    if isinstance(value, (list, tuple)):
-        return any(_holds_made(v, trace) for v in value)
-    return False
-
-
-def _put(container: Any, key: Any, value: Any) -> None:
-    if isinstance(container, types.CellType):
-        container.cell_contents = value
-    else:
-        container[key] = value
-
-
-def _put_back(container: Any, key: Any, old: Any, appended: bool) -> None:
-    if appended:
-        container.pop()
-    elif old is not None:
-        _put(container, key, old[2])
-    elif isinstance(container, dict):
-        container.pop(key, None)
-
-
-def _spelled(shape: Any, dtype: Any) -> str:
-    return f"{dtype}{list(shape)}"
+def _split(
+    closed: Any, eqns: list[Any], gradients: list[Any], cts: list[Any]
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """The equations of the forward pass, those of the backward pass, and what passes between."""
+    late = {v for v in cts if v is not None}
+    forward, backward = [], []
+    for eqn in eqns:
+        if any(isinstance(v, jex.Var) and v in late for v in eqn.invars):
+            late.update(eqn.outvars)
+            backward.append(eqn)
+        else:
+            forward.append(eqn)
+    needed = dict.fromkeys(v for v in gradients if isinstance(v, jex.Var))
+    used = []
+    for eqn in reversed(backward):
+        if any(v in needed for v in eqn.outvars):
+            used.append(eqn)
+            needed.update(dict.fromkeys(v for v in eqn.invars if isinstance(v, jex.Var)))
+    used.reverse()
+    constants = set(closed.jaxpr.constvars)
+    residuals = [v for v in needed if v not in late and v not in constants]
+    return forward, used, residuals

@@ -31,9 +31,9 @@ _PASSING = {
 
 
 class Same:
-    """A tensor that existed before: `find` gives it for a run."""
+    """A tensor that existed before: how a run finds it."""
 
-    def __init__(self, find: Callable[[Any], Tensor]):
+    def __init__(self, find: Any):
         self.find = find
 
 
@@ -46,7 +46,7 @@ class Recipe:
         output: for a tensor that gradients can be taken of: which output of the program's node.
     """
 
-    def __init__(self, tensor: Tensor, storage: int | Callable[[Any], Tensor]):
+    def __init__(self, tensor: Tensor, storage: Any):
         self.cls = type(tensor)
         self.fields = {k: v for k, v in tensor.__dict__.items() if k not in _PASSING}
         self.storage = storage
@@ -60,7 +60,7 @@ class Recipe:
         if type(self.storage) is int:
             result._storage = run.storages[self.storage]
         else:
-            result._storage = self.storage(run)._storage  # type: ignore[operator]
+            result._storage = run.find(self.storage)._storage
         if self.output is not None:
             result._node, result._index = run.node, self.output
         elif self.node is not None:
@@ -126,7 +126,7 @@ def made(value: Any, run: Any) -> Any:
     if kind is Recipe:
         return value.make(run)
     if kind is Same:
-        return value.find(run)
+        return run.find(value.find)
     if kind is Structure:
         return value.build([made(part, run) for part in value.parts])
     return value

@@ -20,6 +20,8 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import chain
+from operator import call
 from typing import Any
 
 import numpy as np
@@ -41,19 +43,14 @@ class Watch:
 
     Attributes:
         read: gives the values that matter, in an order that stays.
-        ids: their identities; `values` keeps the objects alive, so that none is taken for another.
+        values: what it gave, kept alive, so that no new object is taken for one of them.
     """
 
-    __slots__ = ("ids", "read", "values")
+    __slots__ = ("read", "values")
 
     def __init__(self, read: Callable[[], Any]):
         self.read = read
         self.values = list(read())
-        self.ids = [*map(id, self.values)]
-
-    def holds(self) -> bool:
-        """Whether the container still holds the same objects."""
-        return [*map(id, self.read())] == self.ids
 
 
 class Walk:
@@ -81,10 +78,15 @@ class Walk:
             self.pending: deque[tuple[str, Any]] = deque(roots)
             while self.pending:
                 self.visit(*self.pending.popleft())
+        self.reads = [watch.read for watch in self.watches]
+        self.ids = [*map(id, chain.from_iterable(watch.values for watch in self.watches))]
 
     def holds(self) -> bool:
         """Whether nothing that the walk went through has changed."""
-        return not any(self.empty) and all([watch.holds() for watch in self.watches])
+        return (
+            not any(self.empty)
+            and [*map(id, chain.from_iterable(map(call, self.reads)))] == self.ids
+        )
 
     def visit(self, path: str, value: Any) -> None:
         if isinstance(value, Tensor):
@@ -278,9 +280,7 @@ def _names_in(code: types.CodeType) -> tuple[tuple[str, ...], frozenset[str]]:
             inner = _names_in(instruction.argval)
             global_names.update(inner[0])
             attributes |= inner[1]
-        elif instruction.opcode in _NAMED:
-            attributes.add(instruction.argval)
-        elif isinstance(instruction.argval, str):  # getattr(self, "name")
+        elif instruction.opcode in _NAMED or isinstance(instruction.argval, str):
             attributes.add(instruction.argval)
     return tuple(sorted(global_names)), frozenset(attributes)
 

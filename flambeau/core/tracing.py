@@ -161,16 +161,10 @@ class Trace:
         self.shown.append((tensor, spec))
         return mark(len(self.shown) - 1)
 
-    def restore(self) -> dict[int, Any]:
-        """Put all storages and gradients back as they were; returns what they held at the end."""
-        final = {}
-        for key, kept in self.kept.items():
+    def restore(self) -> None:
+        """Put all storages and gradients back as they were."""
+        for kept in self.kept.values():
             storage = kept.storage
-            final[key] = (
-                _array.__get__(storage),
-                _version.__get__(storage) - kept.version,
-                storage.counted - kept.counted,
-            )
             _array.__set__(storage, kept.array)
             _version.__set__(storage, kept.version)
             storage.counted = kept.counted
@@ -179,7 +173,6 @@ class Trace:
                 tensor.__dict__.pop("_grad", None)
             else:
                 tensor.__dict__["_grad"] = value
-        return final
 
 
 def mark(number: int) -> str:
