@@ -22,7 +22,7 @@ from .walk import Walk
 Find = tuple[str, Any]
 
 
-class Unsupported(RuntimeError):
+class Unsupported(tracing.OuterGraph):
     """Something that a compiled function cannot do as the plain function does it."""
 
 
@@ -86,6 +86,7 @@ class Capture:
         self.start = Node("start", (), (), None).sequence
         with tracing.tracing() as trace:
             self.trace = trace
+            trace.start = self.start
             done = False
             try:
                 result = function(*args, **kwargs)

@@ -16,7 +16,7 @@ from .. import dtypes
 from ..config import config
 from ..core.state import modes
 from ..core.tensor import Tensor
-from .capture import Unsupported
+from ..core.tracing import OuterGraph
 from .program import Program, Run
 from .walk import PLAIN, Walk
 
@@ -188,7 +188,7 @@ class Compiled:
         roots = self._roots(signature)
         try:
             program = Program(self.function, args, kwargs, signature.tensors, walk, roots)
-        except Unsupported as error:
+        except OuterGraph as error:
             if self._falls_back():
                 return self._give_up(str(error), args, kwargs)
             raise CompileError(f"flambeau.compile: {error}") from None

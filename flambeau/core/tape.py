@@ -325,6 +325,8 @@ def run_backward(
     """
     start = [edge.node for edge, _ in roots]
     pending, useful = _survey(start, captures)
+    if modes.trace is not None:
+        modes.trace.enter_graph(pending)
     buffers: dict[Node, list[Any]] = {}
     ready: list[tuple[float, int, Node]] = []
     caught: dict[int, Any] = {}

@@ -15,7 +15,7 @@ import builtins
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,10 @@ _external = Storage.__dict__["external"]
 _patching = threading.Lock()
 _patched = 0
 _traces = 0
+
+
+class OuterGraph(RuntimeError):
+    """A backward pass inside a compiled function that reaches what was recorded outside."""
 
 
 @dataclass(eq=False)
@@ -92,6 +96,7 @@ class Trace:
     shown: list[tuple[Tensor, str]] = field(default_factory=list)
     lines: list[Callable[[Any], None]] = field(default_factory=list)
     offset: int = 0
+    start: float = 0
     paused: bool = False
     top: Any = None
 
@@ -160,6 +165,16 @@ class Trace:
         """The text of a tensor whose values are not known yet: a mark that `print` replaces."""
         self.shown.append((tensor, spec))
         return mark(len(self.shown) - 1)
+
+    def enter_graph(self, nodes: Iterable[Any]) -> None:
+        """A walk over the tape begins: it must not leave the graph that the trace itself made."""
+        for node in nodes:
+            if node.sequence < self.start:
+                raise OuterGraph(
+                    "backward() inside a compiled function goes through a graph that was recorded "
+                    f"outside of it ({node.label}): compile the part that records it as well, or "
+                    "call backward() outside"
+                )
 
     def restore(self) -> None:
         """Put all storages and gradients back as they were."""
