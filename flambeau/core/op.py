@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -34,8 +35,40 @@ def apply(
     """
     if modes.special:
         return first_call(op, inputs, static, label)
-    grad = modes.grad and op.differentiable
     facts: list[Any] = [static, label]
+    found = survey(inputs, facts, modes.grad and op.differentiable, op.pointwise)
+    if found is None:
+        return first_call(op, inputs, static, label)
+    arrays, edges = found
+    key = tuple(facts)
+    call = op.calls.get(key)
+    if call is None:
+        return _second_call(op, inputs, static, label, key, arrays)
+    if not captures:
+        return repeat(call, inputs, arrays, edges)
+    result = repeat(call, inputs, arrays, edges)
+    captures[-1].append((call, inputs, result))
+    return result
+
+
+def survey(
+    inputs: Sequence[Any],
+    facts: list[Any],
+    grad: bool,
+    pointwise: bool,
+    values: frozenset[type] | None = None,
+) -> tuple[list[Any], list[Any]] | None:
+    """The arrays of the operands, and where their gradients go.
+
+    Args:
+        facts: gets what a call depends on: shapes, types, needs, ...
+        grad: whether anything is recorded.
+        pointwise: the memory order of the operands matters.
+        values: types of which the values matter, too.
+
+    Returns:
+        None where an operand is out of the ordinary.
+    """
     arrays = []
     edges = []
     for x in inputs:
@@ -43,13 +76,13 @@ def apply(
         if kind in PLAIN:
             storage = x._storage
             if storage.device is not CPU or storage.external:
-                return first_call(op, inputs, static, label)
+                return None
             edge = None
             if x._steps or x._base is not None:
                 array = x._replay() if x._steps else storage.array
                 if grad and x.requires_grad:
                     edge = edge_of(x)
-                if op.pointwise:
+                if pointwise:
                     facts.append(x._strides_offset()[0])
             else:
                 array = storage.array
@@ -65,17 +98,38 @@ def apply(
             facts += (array.shape, array.dtype, edge is not None)
             arrays.append(array)
             edges.append(edge)
-        elif kind in ABSENT_OR_NUMBER:
-            facts.append(kind)
+        else:
+            if values is None:
+                if kind not in ABSENT_OR_NUMBER:
+                    return None
+                facts.append(kind)
+            elif kind in values:
+                if kind is float and not x:  # 0.0 and -0.0 are equal
+                    return None
+                facts += (kind, x)
+            elif kind is tuple and set(map(type, x)) <= {int}:
+                facts.append(x)
+            else:
+                return None
             arrays.append(x)
             edges.append(None)
-        else:
-            return first_call(op, inputs, static, label)
-    key = tuple(facts)
-    call = op.calls.get(key)
-    if call is None:
-        return _second_call(op, inputs, static, label, key, arrays)
-    return repeat(call, inputs, arrays, edges)
+    return arrays, edges
+
+
+captures: list[list[Any]] = []
+
+
+@contextlib.contextmanager
+def captured() -> Iterator[list[Any]]:
+    """Which calls are made inside: (call, inputs, result), or (None, ...) for an unknown one."""
+    calls: list[Any] = []
+    captures.append(calls)
+    try:
+        yield calls
+    finally:
+        captures[:] = [other for other in captures if other is not calls]
+        if captures:
+            captures[-1] += calls
 
 
 PLAIN = {Tensor}  # the classes of tensors whose results are of class Tensor
@@ -193,6 +247,8 @@ def first_call(
     op: Op, inputs: Sequence[Any], static: tuple[Any, ...] = (), label: str | None = None
 ) -> Any:
     """`apply` for operands that were not seen before, or are out of the ordinary."""
+    if captures:
+        captures[-1].append((None, inputs, None))
     if modes.levels:
         from .levels import apply_lifted
 

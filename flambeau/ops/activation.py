@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .. import dtypes
 from ..core.execute import Op
 from ..core.legacy import scalar_type_name
 from ..core.op import apply
+from ..core.shortcut import shortcut
 from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels import activation as kernels
@@ -45,7 +47,7 @@ LOG_SOFTMAX = Op(kernels.log_softmax, vjp=kernels.log_softmax_vjp)
 SOFTMIN = Op(kernels.softmin, name="Softmax", vjp=kernels.softmin_vjp)
 
 
-@declare(inplace=True, inplace_function=True)
+@declare(inplace=True, inplace_function=True, short={"pointwise": True})
 def relu(input: Tensor) -> Tensor:
     """max(input, 0)
 
@@ -60,6 +62,7 @@ def relu(input: Tensor) -> Tensor:
     return apply(RELU, (input,))
 
 
+@partial(shortcut, pointwise=True)
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """input, at least `min_val` and at most `max_val`"""
     dtype = checks.tensor("hardtanh", input).dtype
@@ -72,6 +75,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
     return apply(HARDTANH, (input,), (float(min_val), float(max_val)))
 
 
+@partial(shortcut, pointwise=True)
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """input above 0, negative_slope * input elsewhere"""
     checks.floating("leaky_relu_cpu", checks.tensor("leaky_relu", input))
@@ -120,6 +124,7 @@ def _elu(input: Tensor, alpha: float, scale: float, input_scale: float, label: s
     return apply(ELU, (input,), (alpha, scale, input_scale), label)
 
 
+@partial(shortcut, pointwise=True)
 def elu(input: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Tensor:
     """input above 0, alpha * (exp(input) - 1) elsewhere"""
     checks.tensor("elu", input)
@@ -143,6 +148,7 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 @autocast("softplus")
+@partial(shortcut, pointwise=True)
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; input itself where beta * input > threshold"""
     checks.floating("softplus_cpu", checks.tensor("softplus", input))
@@ -155,6 +161,7 @@ def logsigmoid(input: Tensor) -> Tensor:
     return apply(LOG_SIGMOID, (input,))
 
 
+@partial(shortcut, pointwise=True)
 def silu(input: Tensor) -> Tensor:
     """input * sigmoid(input)"""
     if not checks.tensor("silu", input).dtype.is_complex:
@@ -162,12 +169,14 @@ def silu(input: Tensor) -> Tensor:
     return apply(SILU, (input,))
 
 
+@partial(shortcut, pointwise=True)
 def mish(input: Tensor) -> Tensor:
     """input * tanh(softplus(input))"""
     checks.floating("mish_cpu", checks.tensor("mish", input))
     return apply(MISH, (input,))
 
 
+@partial(shortcut, pointwise=True)
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """input * Phi(input), exactly ('none') or by its 'tanh' approximation"""
     if approximate not in ("none", "tanh"):
@@ -249,7 +258,7 @@ def _over_axis(op: Op, name: str, kernel: str, input: Tensor, dim: int, dtype: A
     return apply(op, (input,), (axis, dtype.numpy))
 
 
-@declare(out=True)
+@declare(out=True, short={})
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """exp(input) / sum(exp(input)) over `dim`
 
@@ -260,7 +269,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return _over_axis(SOFTMAX, "softmax", "softmax_lastdim_kernel_impl", input, dim, dtype)
 
 
-@declare(out=True)
+@declare(out=True, short={})
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """input - log(sum(exp(input))) over `dim`"""
     kernel = "log_softmax_lastdim_kernel_impl"

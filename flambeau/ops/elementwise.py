@@ -145,6 +145,7 @@ def unary(
         inplace_function=inplace and inplace_function,
         out=out,
         aliases=aliases,
+        short={"pointwise": True},
     )(public)
     return public
 

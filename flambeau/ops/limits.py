@@ -201,7 +201,13 @@ def _key(x: Any) -> Any:
     return x.dtype if x._dims() else x.dtype.zero_dim
 
 
-declare(inplace=True, inplace_function=True, out=True, aliases=("clip",))(clamp)
+declare(
+    inplace=True,
+    inplace_function=True,
+    out=True,
+    aliases=("clip",),
+    short={"pointwise": True},
+)(clamp)
 declare(inplace=True, inplace_function=True, out=True)(clamp_min)
 declare(inplace=True, inplace_function=True, out=True)(clamp_max)
 

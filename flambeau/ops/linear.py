@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.execute import Op
 from ..core.op import apply
+from ..core.shortcut import shortcut
 from ..core.tensor import Tensor
 from ..kernels import linear as kernels
 from . import checks
@@ -15,6 +16,7 @@ LINEAR = Op(kernels.linear, name="Addmm")
 BILINEAR = Op(kernels.bilinear)
 
 
+@shortcut
 @autocast("linear")
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias

@@ -37,12 +37,14 @@ def host_values(name: str, x: Tensor) -> np.ndarray:
         raise NotImplementedError(
             f"{name}: the shape of the result depends on the values, which a meta tensor lacks"
         )
+    if modes.levels:
+        refuse_dynamic(x, BATCHED_MASK if name == "a mask" else BATCHED_DYNAMIC.format(name))
     return x._host()
 
 
-def mask_places(mask: Tensor) -> tuple[Tensor, ...]:
+def mask_places(mask: Tensor, name: str = "nonzero") -> tuple[Tensor, ...]:
     """For each axis the indices of the nonzero elements; a 0-d tensor counts as 1-d."""
-    values = host_values("nonzero", mask)
+    values = host_values(name, mask)
     places = np.nonzero(values.reshape(1) if values.ndim == 0 else values)
     return tuple([tensor_from_host(np.ascontiguousarray(p), mask.device) for p in places])
 
@@ -106,7 +108,7 @@ def picked_by_mask(x: Tensor, mask: Tensor, by_axis: Sequence[Tensor | None]) ->
     if modes.grad and x.requires_grad:
         return None
     values, chosen = known(x), known(mask)
-    if values is None or chosen is None:
+    if values is None or chosen is None or modes.levels:
         return None
     axis = len(by_axis) - 1
     if not chosen.ndim:
@@ -179,7 +181,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     _check_mask("masked_scatter_", mask, scalar_type_name(mask.dtype))
     shape = broadcast_shapes(mask._dims(), input._dims())
     values = known(mask)
-    if values is not None:
+    if values is not None and not modes.levels:
         repeats = math.prod(shape) // values.size if values.size else 0
         if int(values.sum()) * repeats > source.numel():
             raise RuntimeError("Number of elements of source < number of ones in mask")
@@ -200,7 +202,11 @@ def _condition(condition: Tensor) -> Tensor:
     return condition
 
 
-@declare(method=False, out="Expected out type to be {expected_type} but got {given_type}")
+@declare(
+    method=False,
+    out="Expected out type to be {expected_type} but got {given_type}",
+    short={"pointwise": True},
+)
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """`input` where `condition` holds, else `other` (broadcast, promoted to one type).
 

@@ -81,7 +81,7 @@ def _check_vectors(a: Tensor, b: Tensor) -> None:
     _refuse_bool(a, "dot")
 
 
-@declare(out=True)
+@declare(out=True, short={})
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """sum_i input_i tensor_i of two vectors.
 
@@ -156,7 +156,7 @@ def _check_matrix_pair(a: Tensor, b: Tensor, m: Any, n: Any) -> None:
     _refuse_bool(a, "addmm_impl_cpu_")
 
 
-@declare(out=True)
+@declare(out=True, short={})
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices, (n, k) and (k, m)."""
     check_tensor("mm", mat2, "mat2", 2)
@@ -188,7 +188,7 @@ def _check_matrix_vector(mat: Tensor, vec: Tensor, start: int, m: Any, n: Any) -
     _refuse_bool(mat, "addmv_impl_cpu")
 
 
-@declare(out=True)
+@declare(out=True, short={})
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix (n, k) and a vector (k)."""
     check_tensor("mv", vec, "vec", 2)
@@ -214,7 +214,7 @@ def _check_batches(a: Tensor, b: Tensor, m: Any, n: Any) -> None:
     _refuse_bool(a, "bmm")
 
 
-@declare(out=True)
+@declare(out=True, short={})
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of matrices, (b, n, k) and (b, k, m)."""
     check_tensor("bmm", mat2, "mat2", 2)
@@ -226,7 +226,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return apply(BMM, (input, mat2))
 
 
-@declare(out=True)
+@declare(out=True, short={})
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product: 1-d operands lose their axis, leading axes broadcast.
 

@@ -103,6 +103,8 @@ def _train(
 ) -> Tensor:
     if running_mean is None or running_var is None:
         return apply(op, (x, weight, bias, None, None, None), (float(eps),))
+    if not x.numel():  # nothing moves the running statistics
+        running_mean, running_var = (t.clone() for t in (running_mean, running_var))  # type: ignore[attr-defined]
     inputs = (x, weight, bias, alias(running_mean), alias(running_var), float(momentum))
     y, mean, var = apply(op, inputs, (float(eps),))
     _write(running_mean, mean)
@@ -158,7 +160,7 @@ def _check_parameter(name: str, parameter: Tensor | None, shape: tuple[int, ...]
         )
 
 
-@declare(method=False)
+@declare(method=False, short={})
 def layer_norm(
     input: Tensor,
     normalized_shape: Sequence[int],

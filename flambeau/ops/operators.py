@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.shortcut import shortcut
 from ..core.tensor import Tensor
-from .registry import FUNCTIONS
+from .registry import FUNCTIONS, ROWS
 
 OPERANDS = (Tensor, int, float, complex, np.generic, np.ndarray)
 
@@ -21,7 +22,8 @@ def _forward(name: str) -> Callable[..., Any]:
 
     operands = Tensor if name == "matmul" else OPERANDS
     function = FUNCTIONS[name]
-    return operator
+    short = ROWS[name].short
+    return operator if short is None else shortcut(operator, **short)
 
 
 def _reflected(name: str) -> Callable[..., Any]:
@@ -61,7 +63,8 @@ def _unary(name: str) -> Callable[..., Any]:
         return function(self)
 
     function = FUNCTIONS[name]
-    return operator
+    short = ROWS[name].short
+    return operator if short is None else shortcut(operator, **short)
 
 
 ARITHMETIC = {

@@ -19,6 +19,7 @@ from .registry import ComplexHalf, declare, store_out
 from .sparse import SparseTensor
 
 NUMBERS = (bool, int, float, complex)
+ARITHMETIC = {"pointwise": True, "numbers": True}  # their shortcut: Note [Shortcuts]
 _BOOL = np.dtype(bool)
 
 
@@ -119,7 +120,7 @@ def define_binary(
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = doc
-    declare(name=name, inplace=inplace, out=True, aliases=aliases)(call)
+    declare(name=name, inplace=inplace, out=True, aliases=aliases, short=ARITHMETIC)(call)
     return call
 
 
@@ -196,9 +197,9 @@ def rsub(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     return apply(SUB, (a, b), (result.numpy,), label)
 
 
-declare(inplace=True, out=True)(add)
-declare(inplace=True, out=True, aliases=("subtract",))(sub)
-declare(method=False)(rsub)
+declare(inplace=True, out=True, short=ARITHMETIC)(add)
+declare(inplace=True, out=True, aliases=("subtract",), short=ARITHMETIC)(sub)
+declare(method=False, short=ARITHMETIC)(rsub)
 mul = define_binary(
     "mul", kernels.multiply, "input * other", aliases=("multiply",), vjp=kernels.multiply_vjp
 )
@@ -228,7 +229,7 @@ def _true_divide(input: Any, other: Any) -> Tensor:
     return apply(DIV, (a, b), (result.numpy,))
 
 
-declare(inplace=True, out=True, aliases=("divide",))(div)
+declare(inplace=True, out=True, aliases=("divide",), short=ARITHMETIC)(div)
 
 
 @declare(inplace=True, out=True)

@@ -46,7 +46,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     return apply(POWER, (base, power), (common.numpy,))
 
 
-declare(inplace=True, out=True)(pow)
+declare(inplace=True, out=True, short={"pointwise": True})(pow)
 
 
 def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
@@ -87,7 +87,7 @@ def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return pow(input, 2, out=out)
 
 
-declare(inplace=True, inplace_function=True, out=True)(square)
+declare(inplace=True, inplace_function=True, out=True, short={"pointwise": True})(square)
 
 ABS = make_op(kernels.absolute, "Abs")
 
@@ -115,6 +115,6 @@ def abs_(self: Tensor) -> Tensor:
 
 
 _abs_twin = in_place_twin(abs, "abs_")
-declare(out=True, aliases=("absolute",))(abs)
+declare(out=True, aliases=("absolute",), short={"pointwise": True})(abs)
 declare()(abs_)
 declare(function=False, name="absolute_")(abs_)

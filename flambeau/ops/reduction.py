@@ -63,7 +63,7 @@ def _size(x: Tensor, axes: tuple[int, ...]) -> int:
 # --- sums and products ----------------------------------------------------------------------------
 
 
-@declare(out=AS_OUT)
+@declare(out=AS_OUT, short={})
 @numpy_names
 def sum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
@@ -93,7 +93,7 @@ def nansum(
     return apply(NANSUM, (input,), (axes, bool(keepdim), numpy_dtype(dtype)))
 
 
-@declare(out=True)
+@declare(out=True, short={})
 @numpy_names
 def mean(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtypes.dtype | None = None
@@ -133,7 +133,7 @@ def nanmean(
     return apply(NANMEAN, (input,), (axes, bool(keepdim), numpy_dtype(dtype)))
 
 
-@declare(out=AS_OUT)
+@declare(out=AS_OUT, short={})
 @numpy_names
 def prod(
     input: Tensor,
@@ -235,14 +235,14 @@ def _extremum_over(op: Op, name: str, kernel: str, x: Tensor, dim: Any, keepdim:
     return apply(op, (x,), (axes, bool(keepdim)))
 
 
-@declare(out=EXTREMUM_TYPE)
+@declare(out=EXTREMUM_TYPE, short={})
 @numpy_names
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest value over `dim`; the gradient is shared evenly by equal values."""
     return _extremum_over(AMAX, "amax", "max_values_cpu", input, dim, keepdim)
 
 
-@declare(out=EXTREMUM_TYPE)
+@declare(out=EXTREMUM_TYPE, short={})
 @numpy_names
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The smallest value over `dim`; the gradient is shared evenly by equal values."""
@@ -335,21 +335,21 @@ def _argument(op: Op, name: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return apply(op, (x,), (axis, bool(keepdim)))
 
 
-@declare(out=SAME_TYPE)
+@declare(out=SAME_TYPE, short={})
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the largest value, along `dim` or in the flattened tensor."""
     return _argument(ARGMAX, "argmax", input, dim, keepdim)
 
 
-@declare(out=SAME_TYPE)
+@declare(out=SAME_TYPE, short={})
 @numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index of the smallest value, along `dim` or in the flattened tensor."""
     return _argument(ARGMIN, "argmin", input, dim, keepdim)
 
 
-@declare(out=True)
+@declare(out=True, short={})
 @numpy_names
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow."""
@@ -386,7 +386,7 @@ def _moment(
     return apply(op, (x,), (axes, float(correction), bool(keepdim)))
 
 
-@declare(out=True)
+@declare(out=True, short={})
 @numpy_names
 def var(
     input: Tensor,
@@ -405,7 +405,7 @@ def var(
     return _moment(VAR, "var", input, dim, unbiased, keepdim, correction)
 
 
-@declare(out=True)
+@declare(out=True, short={})
 @numpy_names
 def std(
     input: Tensor,

@@ -13,6 +13,7 @@ from ..core.execute import Op
 from ..core.layout import is_contiguous, is_dense
 from ..core.legacy import scalar_type_name
 from ..core.op import apply
+from ..core.shortcut import shortcut
 from ..core.state import modes
 from ..core.tensor import Tensor
 from ..core.views import before_write, check_overlap, check_writable, overwrite
@@ -29,6 +30,7 @@ class Row:
     method: bool
     inplace: bool
     out: bool
+    short: dict[str, bool] | None = None
 
 
 # What a comparison stores in place does not depend on its operands, as far as gradients go: they
@@ -56,6 +58,7 @@ def declare(
     inplace_function: bool = False,
     out: bool | str = False,
     aliases: Sequence[str] = (),
+    short: dict[str, bool] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a tensor function.
 
@@ -70,6 +73,7 @@ def declare(
             as `SAME_TYPE`: the error where `out` has another element type than the result.
             `AS_OUT`: the type of `out` is the default of the argument `dtype`.
         aliases: further names that mean the same.
+        short: it may go straight to what it did the last time: the arguments of `core.shortcut`.
     """
 
     def register(plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,8 +82,12 @@ def declare(
         converting = autocast(public, *aliases)
         bare = converting(plain)
         full = converting(with_out(plain, public, out)) if out and not takes_out else bare
+        if short is not None:
+            same = full is bare
+            bare = shortcut(bare, **short)
+            full = bare if same else shortcut(full, **short)
         for n in (public, *aliases):
-            ROWS[n] = Row(n, full, method, inplace, bool(out))
+            ROWS[n] = Row(n, full, method, inplace, bool(out), short)
             if function:
                 FUNCTIONS[n] = full
             if method:
