@@ -14,10 +14,10 @@ import numpy as np
 from jax import lax
 
 from ..errors import (
-    BATCHED_DYNAMIC,
     BATCHED_IN_PLACE,
     ESCAPED,
     RANDOM_IN_ERROR_MODE,
+    SAME_FOR_BATCHED,
     UNBATCHED_RANDOM,
 )
 from .derivative import SavedOutputs
@@ -38,6 +38,7 @@ class BatchLevel(Level):
     """
 
     differentiates = False
+    admits = False
 
     def __init__(self, size: int, randomness: str = "error"):
         super().__init__()
@@ -86,7 +87,7 @@ class BatchLevel(Level):
             return self.batch(wrap(np.array(np.broadcast_to(array, shape)), tensor.device))
         return self.batch(_expanded(tensor.detach(), self.size))
 
-    def refuse_write(self) -> None:
+    def refuse_write(self, value: Tensor) -> None:
         raise RuntimeError(BATCHED_IN_PLACE)
 
 
@@ -179,11 +180,11 @@ def draw_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def lift_drawn(array: Any, device: Any) -> Any:
+def lift_drawn(array: Any) -> Any:
     """What was drawn in `draw_shape`, as the contents of a tensor of the topmost level."""
     for i, level in enumerate(modes.levels):
         if isinstance(level, BatchLevel) and level.randomness == "different":
-            tensor = wrap(array, device)
+            tensor = wrap(array)
             array = Lifted(modes.levels[i], tensor, tensor._dims()[1:])
     return array
 
@@ -202,18 +203,30 @@ def check_in_place_draw(x: Tensor) -> None:
         held = held.tensor._array() if mine else held
 
 
-def refuse_dynamic(x: Tensor, message: str) -> None:
-    """Raise where the shape of a result would depend on values that differ by example."""
-    array = x._array()
+def check_same_draw(p: Tensor) -> None:
+    """Raise where the same values are wanted for probabilities that differ by example."""
+    array = p._array()
     while type(array) is Lifted:
-        if isinstance(array.level, BatchLevel):
-            raise RuntimeError(message)
+        level = array.level
+        if isinstance(level, BatchLevel) and level.randomness == "same":
+            raise RuntimeError(SAME_FOR_BATCHED)
         array = array.tensor._array()
 
 
-def refuse_dynamic_output(x: Tensor, name: str) -> None:
-    """`refuse_dynamic` with the text for the function `name`."""
-    refuse_dynamic(x, BATCHED_DYNAMIC.format(name))
+def is_batched(x: Tensor) -> bool:
+    """Whether the values of a tensor differ by example."""
+    array = x._array()
+    while type(array) is Lifted:
+        if isinstance(array.level, BatchLevel):
+            return True
+        array = array.tensor._array()
+    return False
+
+
+def refuse_dynamic(x: Tensor, message: str) -> None:
+    """Raise where the shape of a result, or what Python does, would differ by example."""
+    if is_batched(x):
+        raise RuntimeError(message)
 
 
 # Mapping over an axis

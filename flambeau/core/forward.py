@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from .execute import Op, Program
-from .levels import Level, Lifted, settle
+from .levels import Level, settle, snapshot
 from .tape import edge_of
 from .tensor import Tensor
 
@@ -73,7 +73,7 @@ class DualLevel(Level):
         linear = linear_op(op, static, wanted, len(results))
         return apply(linear, [*primals, *results, *tangents])
 
-    def make_shared(self, x: Tensor, tangent: Tensor) -> Tensor:
+    def dual_of(self, x: Tensor, tangent: Tensor) -> Tensor:
         """A tensor of this level with the value of `x`, recorded as a view of it."""
         from .views import view
 
@@ -84,6 +84,51 @@ class DualLevel(Level):
     def close(self) -> None:
         """Take the tangents away from all tensors of this level."""
         settle(self)
+
+
+class LinearLevel(DualLevel):
+    """A level that notes the derivative of each op; `replay` computes it for given tangents.
+
+    Tangents are numbers here: places in the table that `replay` fills.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[tuple[Op, list[Any], list[int], list[int]]] = []
+        self.variables = 0
+
+    def variable(self, x: Tensor) -> Tensor:
+        """A tensor with the next free place for its tangent."""
+        self.variables += 1
+        return self.dual(snapshot(x), self.variables - 1)  # type: ignore[arg-type]
+
+    def tangents(
+        self,
+        op: Op,
+        static: tuple[Any, ...],
+        primals: Sequence[Any],
+        results: Sequence[Tensor],
+        wanted: Wanted,
+        tangents: Sequence[Any],
+    ) -> Sequence[Any]:
+        count = sum(map(_is_inexact, results))
+        if not count:
+            return ()
+        made = list(range(self.variables, self.variables + count))
+        self.variables += count
+        linear = linear_op(op, static, wanted, len(results))
+        values = [snapshot(x) if isinstance(x, Tensor) else x for x in (*primals, *results)]
+        self.steps.append((linear, values, list(tangents), made))
+        return made
+
+    def replay(self, table: dict[int, Any], wanted: Sequence[int | None]) -> list[Any]:
+        """The tangents in the places `wanted` from those of the variables."""
+        from .op import apply
+
+        for linear, values, places, made in self.steps:
+            found = apply(linear, [*values, *(table[i] for i in places)])
+            table.update(zip(made, found, strict=True))
+        return [None if place is None else table[place] for place in wanted]
 
 
 def _is_inexact(x: Tensor) -> bool:
@@ -182,4 +227,4 @@ def _transposed(
     return tuple([lax.conj(t) if t.dtype.kind == "c" else t for t in transpose(given)])
 
 
-__all__ = ["DualLevel", "Lifted", "linear_op"]
+__all__ = ["DualLevel", "LinearLevel", "linear_op"]

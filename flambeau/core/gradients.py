@@ -9,8 +9,9 @@ import jax
 import numpy as np
 
 from ..dtypes import BY_NUMPY
-from ..errors import NO_GRAD_ROOT, REFERENCE_CYCLE
+from ..errors import BACKWARD_IN_TRANSFORM, NO_GRAD_ROOT, REFERENCE_CYCLE
 from ..size import Size
+from .state import modes
 from .tape import Edge, edge_of, retain, run_backward
 from .tensor import Tensor, wrap
 
@@ -109,6 +110,8 @@ def backward(
         create_graph: record the computation of the gradients too.
         inputs: accumulate into these tensors alone.
     """
+    if any(level.of_function for level in modes.levels):
+        raise RuntimeError(BACKWARD_IN_TRANSFORM)
     if grad_variables is not None:
         warnings.warn(
             "`grad_variables` is deprecated. Use `grad_tensors` instead.",

@@ -14,9 +14,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,9 @@ class Lifted:
 class Level:
     """A transformation that is under way; `with level:` makes it the topmost one."""
 
-    differentiates = True
+    differentiates = True  # what is done at it may be differentiated
+    admits = True  # its values can be written to ordinary tensors that were made inside
+    of_function = True  # it transforms a function, which may not call `backward` and the like
 
     def __init__(self) -> None:
         self.depth = 0  # its place in `modes.levels`, counted from 1; 0 while it is not active
@@ -123,9 +126,11 @@ class Level:
         """A fresh tensor as one that values of this level can be written to; None: as it is."""
         return None
 
-    def refuse_write(self) -> None:
+    def refuse_write(self, value: Tensor) -> None:
         """Raise: a value of this level was to be written to a tensor that is not of it."""
-        raise RuntimeError(CAPTURED_IN_PLACE.format(name="copy_"))
+        label = "copy" if value._node is None else value._node.label.partition("Backward")[0]
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", label).lower()
+        raise RuntimeError(CAPTURED_IN_PLACE.format(name=f"{name}_"))
 
     # Services
 
@@ -149,6 +154,10 @@ class Level:
         """The tensor below a tensor of this level; any other value as it is."""
         found = self.lifted(value) if isinstance(value, Tensor) else None
         return value if found is None else found.tensor
+
+    def physical(self, tensor: Tensor) -> Tensor:
+        """What a tensor of this level or a lower one is below, with the axis of the examples."""
+        return self.lower(tensor)
 
     def run(self, program: Program, arrays: Sequence[Any]) -> Any:
         """Run a program on bare values."""
@@ -241,8 +250,8 @@ def admit_write(x: Tensor, value: Tensor) -> None:
         level = array.level
         if _depth(array) <= bound:
             return
-        if level.depth > home or level.spread(x) is not None:
-            level.refuse_write()
+        if level.depth > home or not level.admits:
+            level.refuse_write(value)
         array = array.tensor._array()
 
 
@@ -257,7 +266,30 @@ def like(result: Tensor, *examples: Any) -> Tensor:
     with level.below():
         lower = like(result, *(a.tensor if a.level is level else wrap(a) for a in found))
         spread = level.spread(lower)
-    return result if spread is None and lower is result else spread or level.make(lower)
+    if spread is not None:
+        return spread
+    return result if lower is result else level.make(lower)
+
+
+def write_back(level: Level, arguments: Iterable[tuple[Any, Any, Any]]) -> None:
+    """What the function wrote to its arguments shows in the tensors below them.
+
+    Args:
+        arguments: triples of the tensor of the level, the one below it, and None where the level
+            did not lift it.
+    """
+    from .views import check_writable, overwrite
+
+    written = [
+        (level.physical(wrap(inner._storage.array, inner.device)), outer)
+        for inner, outer, lifted in arguments
+        if lifted is not None and inner._storage.version
+    ]
+    with level.below():
+        for value, outer in written:
+            if value._dims() == outer._dims():
+                check_writable(outer)
+                overwrite(outer, value)
 
 
 def snapshot(x: Tensor) -> Tensor:
@@ -340,8 +372,11 @@ class GradLevel(Level):
 
     def leaf(self, x: Tensor) -> Tensor:
         """A fresh leaf of this level with the value of `x`, a tensor of the level below."""
+        if not (x.dtype.is_floating_point or x.dtype.is_complex):
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
         result = self.make(snapshot(x))
-        return result.requires_grad_()
+        result._requires_grad = True
+        return result
 
     def lift(self, x: Tensor) -> Tensor:
         """A tensor at this level; one from below has no history at it."""

@@ -203,6 +203,12 @@ def tensor_repr(tensor: Any, *, tensor_contents: str | None = None) -> str:
     """
     if modes.trace is not None:
         return modes.trace.describe(tensor, "")
+    if modes.levels:
+        from .levels import Lifted
+
+        array = tensor._array()
+        if type(array) is Lifted and array.level.of_function:
+            return repr(array)
     kind = type(tensor)
     name = kind.__dict__.get("_repr_name", kind.__name__)
     grad_fn = tensor.grad_fn

@@ -11,6 +11,12 @@ import numpy as np
 from .. import dtypes
 from ..devices import device as Device
 from ..dtypes import BY_NUMPY
+from ..errors import (
+    BATCHED_CONTROL_FLOW,
+    BATCHED_ITEM,
+    NO_DATA_POINTER,
+    REQUIRES_GRAD_IN_TRANSFORM,
+)
 from ..kernels import views as view_kernels
 from ..size import Size
 from .execute import ProgramCache
@@ -242,6 +248,8 @@ class Tensor(Attached):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` in place; returns the tensor."""
+        if any(level.of_function for level in modes.levels):
+            raise RuntimeError(REQUIRES_GRAD_IN_TRANSFORM)
         if self._has_history() and not requires_grad:
             self.requires_grad = False
         elif requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
@@ -353,6 +361,11 @@ class Tensor(Attached):
 
     def detach(self) -> Tensor:
         """The same storage without its history: writes show on both sides."""
+        if modes.levels:
+            from .levels import Lifted, detached
+
+            if type(self._storage.array) is Lifted:
+                return detached(self)
         result = alias(self, self._result_class or Tensor)
         if self._own_version is not None:
             result._own_version = self._own_version
@@ -445,6 +458,8 @@ class Tensor(Attached):
 
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number."""
+        if modes.levels:
+            _refuse_batched(self, BATCHED_ITEM)
         array = self._host() if self.device.type != "meta" else _no_meta_item()
         if array.size != 1:
             raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
@@ -453,6 +468,8 @@ class Tensor(Attached):
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers, or a number for a 0-d tensor."""
+        if modes.levels:
+            _refuse_batched(self, NO_DATA_POINTER)
         array = self._host()
         if array.dtype.kind == "V":
             array = array.astype(np.float32)
@@ -464,6 +481,8 @@ class Tensor(Attached):
             if count == 0:
                 raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+        if modes.levels:
+            _refuse_batched(self, BATCHED_CONTROL_FLOW)
         return bool(self.item())
 
     def __int__(self) -> int:
@@ -519,6 +538,12 @@ class Tensor(Attached):
         if not self._dims() and self.device.type != "meta" and type(self) is Tensor:
             return self.item().__format__(spec)
         return object.__format__(self, spec) if spec else repr(self)
+
+
+def _refuse_batched(x: Tensor, message: str) -> None:
+    from .batching import refuse_dynamic
+
+    refuse_dynamic(x, message)
 
 
 def _no_dims(dim: int) -> int:

@@ -291,6 +291,10 @@ def before_write(x: Tensor) -> Tensor:
 
 def overwrite(x: Tensor, value: Tensor) -> Tensor:
     """Store `value`, of `x`'s shape and type, into `x`; gradients follow. Returns `x`."""
+    if modes.levels:
+        from .levels import admit_write
+
+        admit_write(x, value)
     array = value._array()
     storage = x._storage
     counted = x._own_version is None

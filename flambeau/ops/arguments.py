@@ -13,6 +13,8 @@ import numpy as np
 from .. import dtypes
 from ..core.layout import propagated_strides
 from ..core.legacy import scalar_type_name
+from ..core.levels import known_values
+from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import dimension
 from ..kernels.views import row_major
@@ -113,8 +115,13 @@ def integer(function: str, value: Any, name: str = "dim", position: int = 1) -> 
 def known(x: Tensor) -> np.ndarray | None:
     """The value of a tensor where it can be read at once: on the CPU, outside a compiled function.
 
+    Inside a function that is being transformed these are the values of all examples, in another
+    shape: good for checks of each by itself.
+
     Used for checks of indices: elsewhere an index out of range is not noticed.
     """
+    if modes.levels:
+        return known_values(x)
     storage = x._storage
     if storage.device.type != "cpu" or isinstance(storage.array, jax.core.Tracer):
         return None

@@ -10,6 +10,8 @@ import numpy as np
 
 from .. import formats
 from ..core.legacy import scalar_type_name
+from ..core.levels import known_values
+from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import argument
 
@@ -50,7 +52,13 @@ def sizes(x: Tensor) -> list[int]:
 
 
 def values(x: Tensor) -> np.ndarray | None:
-    """The values for a check on the host; None where they cannot be known (meta, tracing)."""
+    """The values for a check on the host; None where they cannot be known (meta, tracing).
+
+    Inside a function that is being transformed these are the values of all examples, in another
+    shape.
+    """
+    if modes.levels:
+        return known_values(x)
     if x.device.type == "meta" or isinstance(x._storage.array, jax.core.Tracer):
         return None
     return x._host()

@@ -104,7 +104,7 @@ class SparseRows(Node):
 
     def _without_padding(self, indices: Any, rows: Any) -> tuple[Any, Any]:
         known = checks.values(indices)
-        if known is None:  # the count must be known here: zeros stay in place
+        if known is None or modes.levels:  # the count must be known here: zeros stay in place
             return indices, rows * (indices != self.padding_idx).unsqueeze(1)
         kept = tensor_from_host(np.flatnonzero(known != self.padding_idx))
         return indices.index_select(0, kept), rows.index_select(0, kept)
@@ -132,7 +132,7 @@ def _sparse_bags(
     """
     if padding_idx >= 0:
         known, starts = checks.values(indices), checks.values(offsets)
-        if known is None or starts is None:
+        if known is None or starts is None or modes.levels:
             raise NotImplementedError("flambeau.embedding_bag(sparse=True, padding_idx=...) here")
         counted = known != padding_idx
         kept = tensor_from_host(np.flatnonzero(counted))
@@ -167,7 +167,7 @@ def embedding_bag(
         wide = dtypes.int64
         indices, offsets = indices.to(wide), offsets.to(wide)  # type: ignore[attr-defined]
     starts = checks.values(offsets)
-    if starts is not None and starts.size:
+    if starts is not None and starts.size and not modes.levels:
         if starts[0] != 0:
             raise RuntimeError(
                 "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start "

@@ -10,6 +10,8 @@ import numpy as np
 
 from .. import dtypes, formats
 from ..core.layout import propagated_strides
+from ..core.levels import like
+from ..core.state import modes
 from ..core.tensor import Tensor
 from .creation import (
     Fill,
@@ -317,7 +319,7 @@ def _like(
         strides = None if own is None else propagated_strides([(shape, own)], shape)
     else:
         strides = _format_strides(shape, memory_format)
-    return make(
+    result = make(
         function,
         shape,
         wanted,
@@ -328,10 +330,11 @@ def _like(
         requires_grad=requires_grad,
         strides=strides,
     )
+    return like(result, input) if modes.levels else result
 
 
 def _declare_like(function: str, fill: Fill, what: str) -> Callable[..., Tensor]:
-    def like(
+    def filled_like(
         input: Tensor,
         *,
         dtype: Any = None,
@@ -345,9 +348,9 @@ def _declare_like(function: str, fill: Fill, what: str) -> Callable[..., Tensor]
             function, fill, input, dtype, layout, device, requires_grad, memory_format, pin_memory
         )
 
-    like.__name__ = like.__qualname__ = function
-    like.__doc__ = f"A tensor {what}, with the shape, type and device of `input`."
-    return declare(method=False)(like)
+    filled_like.__name__ = filled_like.__qualname__ = function
+    filled_like.__doc__ = f"A tensor {what}, with the shape, type and device of `input`."
+    return declare(method=False)(filled_like)
 
 
 zeros_like = _declare_like("zeros_like", _zeros, "of zeros")
@@ -389,9 +392,10 @@ def _declare_new(function: str, fill: Fill, what: str) -> None:
     ) -> Tensor:
         device = self.device if device is None else device
         dtype = self.dtype if dtype is None else dtype
-        return _constant(
+        result = _constant(
             function, fill, size, keyword, None, dtype, layout, device, pin_memory, requires_grad
         )
+        return like(result, self) if modes.levels else result
 
     new.__name__ = new.__qualname__ = function
     new.__doc__ = f"A tensor {what}, with the type and device of this one."
@@ -416,7 +420,7 @@ def new_full(
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor in which every element is `fill_value`, with the type and device of this one."""
-    return full(
+    result = full(
         size,
         fill_value,
         dtype=self.dtype if dtype is None else dtype,
@@ -425,6 +429,7 @@ def new_full(
         layout=layout,
         pin_memory=pin_memory,
     )
+    return like(result, self) if modes.levels else result
 
 
 @declare(function=False)

@@ -186,7 +186,7 @@ def _selectors(x: Tensor, by_axis: Sequence[Tensor | None]) -> tuple[tuple[int, 
             continue
         if _is_mask(t):
             mask = _checked_mask(x, t, axis)
-            for i, places in enumerate(mask_places(mask)):
+            for i, places in enumerate(mask_places(mask, "a mask")):
                 dims.append(axis + i)
                 arrays.append(places)
             continue

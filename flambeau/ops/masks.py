@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..core.batching import refuse_dynamic
 from ..core.device import tensor_from_host
 from ..core.legacy import scalar_type_name
 from ..core.op import Op, apply
 from ..core.state import modes
 from ..core.tensor import Tensor
-from ..errors import broadcast_shapes
+from ..errors import BATCHED_DYNAMIC, BATCHED_MASK, broadcast_shapes
 from ..kernels import indexing as kernels
 from .arguments import c_name, check_tensor, invalid_arguments, known, set_memory_order
 from .pointwise import promoted

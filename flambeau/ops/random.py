@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..core import random as core
+from ..core.batching import check_same_draw
 from ..core.data import storable
 from ..core.execute import Op
 from ..core.op import apply
@@ -205,7 +206,11 @@ def _like(
         pin_memory=pin_memory,
         memory_format=memory_format,
     )
-    fill_randomly(result, way(result), "")
+    if modes.levels:
+        values = drawn(way(result), result._dims(), result._dtype_numpy(), None)
+        result = wrap(values, result.device)
+    else:
+        fill_randomly(result, way(result), "")
     return result.requires_grad_() if requires_grad else result
 
 
@@ -351,7 +356,9 @@ def randperm(
 
     def way(x: Tensor) -> Sample:
         _check_permutation(x.dtype, n)
-        return lambda count, t: source.permutation(count).astype(t)
+        return lambda count, t: np.concatenate(  # several where `vmap` wants them
+            [source.permutation(n).astype(t) for _ in range(count // n if n else 1)]
+        )
 
     return _made(
         "randperm",
@@ -457,10 +464,17 @@ def _normal_of(mean: Any, std: Any, source: core.Generator, out: Tensor | None) 
         result = empty(shape, dtype=tensors[0].dtype, device=tensors[0].device)
     previous, modes.grad = modes.grad, False
     try:
-        fill_randomly(result, _normal_way(source, 0.0, scale)(result), "")
-        if isinstance(std, Tensor):
-            result.mul_(std)  # type: ignore[attr-defined]
-        result.add_(mean)  # type: ignore[attr-defined]
+        way = _normal_way(source, 0.0, scale)(result)
+        if modes.levels and out is None:
+            for t in tensors:
+                check_same_draw(t)
+            values = wrap(drawn(way, shape, result._dtype_numpy(), None), result.device)
+            result = (values * std if isinstance(std, Tensor) else values) + mean
+        else:
+            fill_randomly(result, way, "")
+            if isinstance(std, Tensor):
+                result.mul_(std)  # type: ignore[attr-defined]
+            result.add_(mean)  # type: ignore[attr-defined]
     finally:
         modes.grad = previous
     if not recorded:

@@ -16,6 +16,12 @@ import numpy as np
 
 from .. import dtypes
 from ..core import random as core
+from ..core.batching import (
+    check_in_place_draw,
+    check_same_draw,
+    draw_shape,
+    lift_drawn,
+)
 from ..core.data import storable
 from ..core.execute import Op
 from ..core.layout import expanded_shape, is_contiguous
@@ -84,6 +90,9 @@ def drawn(
             flat = sample(count, dtype)
         return arranged(flat, shape, strides)
 
+    if modes.levels:
+        shape, strides = draw_shape(shape), None
+        return lift_drawn(core.draw(values, shape, dtype))
     return core.draw(values, shape, dtype)
 
 
@@ -99,6 +108,8 @@ def fill_randomly(x: Tensor, sample: Sample, label: str) -> Tensor:
         label: the name of the node on the tape where `x` has a history; its gradient is zero.
     """
     check_writable(x)
+    if modes.levels:
+        check_in_place_draw(x)
     shape, dtype, device = tuple(x._dims()), x._dtype_numpy(), x.device
     if device.type == "meta":
         value = wrap(jax.ShapeDtypeStruct(shape, dtype), device)
@@ -364,6 +375,8 @@ def bernoulli_of(
             "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error message "
             "be improved?  If so, please report an enhancement request to PyTorch.)"
         )
+    if modes.levels:
+        check_same_draw(p)
     wide = FLOAT64 if p._dtype_numpy() == FLOAT64 else np.dtype(np.float32)
     if p.device.type == "meta":
         uniforms = wrap(jax.ShapeDtypeStruct(shape, wide), p.device)

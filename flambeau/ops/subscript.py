@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.batching import is_batched
 from ..core.data import host_array
+from ..core.state import modes
 from ..core.tensor import Tensor, wrap
 from ..core.views import check_writable, overwrite, view
 from .copying import copy_, fill_, fitted_value, same_elements
@@ -225,7 +227,8 @@ def _item(item: Any) -> Any:
                 stacklevel=5,
             )
             return wrap(item._host() != 0)
-        return int(item.item()) if not item._dims() and kind.kind in "iu" else item
+        one = not item._dims() and kind.kind in "iu"
+        return int(item.item()) if one and not (modes.levels and is_batched(item)) else item
     if isinstance(item, (bool, np.bool_)):
         return wrap(np.array(bool(item)))
     if isinstance(item, str):
