@@ -178,9 +178,9 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):
         return result
 
 
-def is_lazy(parameter: Any) -> bool:
+def is_lazy(param: Any) -> bool:
     """Whether a parameter or buffer still waits for its shape."""
-    return isinstance(parameter, UninitializedTensorMixin)
+    return isinstance(param, UninitializedTensorMixin)
 
 
 __all__ = [

@@ -309,7 +309,7 @@ class RandomStructured(_ByAmount):
         """`default_mask` without as many slices, each equally likely."""
         _validate_structured_pruning(t)
         _validate_pruning_dim(t, self.dim)
-        size = t.shape[self.dim]
+        size = t._dims()[self.dim]
         count = self._count(size)
         if count == 0:
             return default_mask
@@ -344,7 +344,7 @@ class LnStructured(_ByAmount):
         """`default_mask` without the slices of least norm."""
         _validate_structured_pruning(t)
         _validate_pruning_dim(t, self.dim)
-        size = t.shape[self.dim]
+        size = t._dims()[self.dim]
         count = self._count(size)
         if count == 0:
             return default_mask
@@ -556,7 +556,7 @@ def _validate_pruning_amount_init(amount: Any) -> None:
 
 
 def _validate_pruning_amount(amount: Any, tensor_size: int) -> None:
-    if isinstance(amount, numbers.Integral) and amount > tensor_size:
+    if isinstance(amount, numbers.Integral) and int(amount) > tensor_size:
         raise ValueError(
             f"amount={amount} should be smaller than the number of parameters to prune="
             f"{tensor_size}"
