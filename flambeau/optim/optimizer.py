@@ -192,10 +192,9 @@ class Optimizer:
             "param_names" in self.param_groups[0]
         ):
             word = "with" if "param_names" in param_group else "without"
-            other = "without" if word == "with" else "with"
             raise ValueError(
                 "all optimizer param groups should be with/without names. cannot add param group "
-                f"{word} names to the optimizer {other} names"
+                f"{word} names to the optimizer"
             )
         self.param_groups.append(param_group)
 

@@ -96,7 +96,10 @@ class RuleOptimizer(Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change the parameters by their gradients."""
-        with set_grad_enabled(bool(self.defaults.get("differentiable"))):
+        differentiable = bool(self.defaults.get("differentiable"))
+        if differentiable and self.rule != "sgd" and self.defaults["foreach"]:
+            raise AssertionError("_foreach ops don't support autograd")
+        with set_grad_enabled(differentiable):
             loss = closure_loss(closure)
             for place, group in enumerate(self.param_groups):
                 parameters = [p for p in group["params"] if p._grad is not None]
