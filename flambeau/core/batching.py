@@ -140,13 +140,15 @@ def _mapped_vjp(vjp: Callable[..., Any], static: dict[str, Any], axes: Axes) -> 
     """An op's formula, mapped; what all examples share gets the sum of their gradients."""
 
     def mapped(cts: Any, inputs: Any, outputs: Any, needs: Any) -> Any:
+        saved, absent = dict(enumerate(outputs)), {}
+        if isinstance(outputs, SavedOutputs):
+            saved = outputs.saved
+            absent = {i: (shape[1:], dtype) for i, (shape, dtype) in outputs.absent.items()}
+
         def one(cts: Any, inputs: Any, saved: Any) -> Any:
-            found = vjp(cts, inputs, SavedOutputs(saved), needs, **static)
+            found = vjp(cts, inputs, SavedOutputs(saved, absent), needs, **static)
             return tuple([g if needed else None for g, needed in zip(found, needs, strict=True)])
 
-        saved = (
-            dict(outputs.saved) if isinstance(outputs, SavedOutputs) else dict(enumerate(outputs))
-        )
         found = jax.vmap(one, in_axes=(0, tuple(axes), 0))(tuple(cts), tuple(inputs), saved)
         return tuple(
             [

@@ -73,10 +73,16 @@ class DualLevel(Level):
         linear = linear_op(op, static, wanted, len(results))
         return apply(linear, [*primals, *results, *tangents])
 
-    def dual_of(self, x: Tensor, tangent: Tensor) -> Tensor:
+    def checked_dual(self, x: Tensor, tangent: Tensor) -> Tensor:
         """A tensor of this level with the value of `x`, recorded as a view of it."""
         from .views import view
 
+        if x._dims() != tangent._dims():
+            raise RuntimeError(
+                "Trying to set a forward gradient that has a different size than that of the "
+                f"original Tensor, this is not supported. Tensor is of size {list(x._dims())} "
+                f"while the given forward gradient is of size {list(tangent._dims())}."
+            )
         with self.below():
             primal = view(x, "ViewBackward0", ())
         return self.dual(primal, tangent)

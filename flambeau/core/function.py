@@ -271,29 +271,46 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run the function and record it."""
-        recording = modes.grad and not modes.inference
-        edges = tuple(edge_of(a) if recording and isinstance(a, Tensor) else None for a in args)
-        label = cls.__name__ + "Backward"
-        node = named(FunctionNode, label)(label, cls, edges)
-        node.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
-        node._input_infos = tuple(_info(a) if isinstance(a, Tensor) else None for a in args)
-        previous, modes.grad = modes.grad, False
-        try:
-            if cls.setup_context is not Function.setup_context:
-                outputs = cls.forward(*args, **kwargs)
-                cls.setup_context(node, args, outputs)
-            else:
-                outputs = cls.forward(node, *args, **kwargs)
-        finally:
-            modes.grad = previous
-        return _finish(node, args, outputs, any(e is not None for e in edges))
+        if modes.levels:
+            from .function_levels import apply_lifted_function
+
+            return apply_lifted_function(cls, args, kwargs)
+        return run_forward(cls, args, kwargs)[1]
+
+
+def new_node(cls: type[Function], args: Sequence[Any]) -> tuple[FunctionNode, bool]:
+    """The node of a call, which is its context, and whether it is to be recorded."""
+    recording = modes.grad and not modes.inference
+    edges = tuple(edge_of(a) if recording and isinstance(a, Tensor) else None for a in args)
+    label = cls.__name__ + "Backward"
+    node = named(FunctionNode, label)(label, cls, edges)
+    node.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
+    node._input_infos = tuple(_info(a) if isinstance(a, Tensor) else None for a in args)
+    return node, any(e is not None for e in edges)
+
+
+def run_forward(
+    cls: type[Function], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[FunctionNode, Any]:
+    """Call the user's `forward`; returns the context and the outputs, recorded."""
+    node, recording = new_node(cls, args)
+    previous, modes.grad = modes.grad, False
+    try:
+        if cls.setup_context is not Function.setup_context:
+            outputs = cls.forward(*args, **kwargs)
+            cls.setup_context(node, tuple(args), outputs)
+        else:
+            outputs = cls.forward(node, *args, **kwargs)
+    finally:
+        modes.grad = previous
+    return node, finished(node, args, outputs, recording)
 
 
 def _info(tensor: Tensor) -> Described:
     return Described(tuple(tensor._dims()), tensor._dtype_numpy())
 
 
-def _finish(node: FunctionNode, args: Sequence[Any], outputs: Any, recording: bool) -> Any:
+def finished(node: FunctionNode, args: Sequence[Any], outputs: Any, recording: bool) -> Any:
     """Hang the node on the outputs."""
     several = isinstance(outputs, tuple)
     found = list(outputs) if several else [outputs]

@@ -129,8 +129,10 @@ class Level:
     def refuse_write(self, value: Tensor) -> None:
         """Raise: a value of this level was to be written to a tensor that is not of it."""
         label = "copy" if value._node is None else value._node.label.partition("Backward")[0]
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", label).lower()
-        raise RuntimeError(CAPTURED_IN_PLACE.format(name=f"{name}_"))
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", label).lower() + "_"
+        raise RuntimeError(
+            CAPTURED_IN_PLACE.format(name=name if name == "copy_" else name + ".Tensor")
+        )
 
     # Services
 
@@ -202,7 +204,10 @@ def apply_lifted(op: Op, inputs: Sequence[Any], static: tuple[Any, ...], label: 
     if depth == len(levels):
         return levels[-1].apply(op, given, static, label)
     with below(depth):
-        return apply(op, given, static, label)
+        result = apply(op, given, static, label)
+    for t in result if isinstance(result, tuple) else (result,):
+        levels[-1].born.add(t._storage)
+    return result
 
 
 def run_lifted(program: Program, arrays: Sequence[Any]) -> Any:
@@ -250,7 +255,9 @@ def admit_write(x: Tensor, value: Tensor) -> None:
         level = array.level
         if _depth(array) <= bound:
             return
-        if level.depth > home or not level.admits:
+        if not level.of_function:
+            level.born.add(x._storage)
+        elif level.depth > home or not level.admits:
             level.refuse_write(value)
         array = array.tensor._array()
 

@@ -203,12 +203,15 @@ def tensor_repr(tensor: Any, *, tensor_contents: str | None = None) -> str:
     """
     if modes.trace is not None:
         return modes.trace.describe(tensor, "")
+    tangent = None
     if modes.levels:
         from .levels import Lifted
 
         array = tensor._array()
-        if type(array) is Lifted and array.level.of_function:
-            return repr(array)
+        if type(array) is Lifted:
+            if array.level.of_function:
+                return repr(array)
+            tangent = array.tangent
     kind = type(tensor)
     name = kind.__dict__.get("_repr_name", kind.__name__)
     grad_fn = tensor.grad_fn
@@ -221,6 +224,7 @@ def tensor_repr(tensor: Any, *, tensor_contents: str | None = None) -> str:
         requires_grad=tensor.requires_grad,
         prefix=f"{'tensor' if name == 'Tensor' else name}(",
         contents=tensor_contents,
+        tangent=tangent,
     )
 
 
@@ -234,6 +238,7 @@ def assembled_repr(
     requires_grad: bool = False,
     prefix: str = "tensor(",
     contents: str | None = None,
+    tangent: Any = None,
 ) -> str:
     """The text of a tensor from its parts.
 
@@ -244,6 +249,7 @@ def assembled_repr(
         requires_grad: whether to say so (a leaf's).
         prefix: how the text begins.
         contents: stands for the elements' text.
+        tangent: of a dual number.
     """
     suffixes = []
     if device.type != "cpu":
@@ -265,6 +271,8 @@ def assembled_repr(
         suffixes.append(f"grad_fn=<{grad_fn}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
+    if tangent is not None:
+        suffixes.append(f"tangent={tangent}")
     return with_suffixes(prefix + contents, suffixes, len(prefix))
 
 

@@ -270,7 +270,10 @@ def jvp(
     _check_tensors(where, "primals", leaves)
     _check_tensors(where, "tangents", given)
     with DualLevel() as level:
-        duals = [dual(level, x, t) for x, t in zip(leaves, given, strict=True)]
+        for x, t in zip(leaves, given, strict=True):
+            _check_differentiable("primal", x)
+            _check_differentiable("tangent", t)
+        duals = [level.checked_dual(x, t) for x, t in zip(leaves, given, strict=True)]
         output, aux = func(*rebuild(duals, structure)), None
         if has_aux:
             output, aux = with_aux(output, where)
@@ -298,19 +301,9 @@ def _check_tensors(where: str, what: str, leaves: list[Any]) -> None:
             )
 
 
-def dual(level: DualLevel, primal: Tensor, tangent: Tensor) -> Tensor:
-    """A dual number, after PyTorch's checks."""
-    for what, x in (("primal", primal), ("tangent", tangent)):
-        if not (x.dtype.is_floating_point or x.dtype.is_complex):
-            raise ValueError(f"Expected {what} to be floating point or complex, but got: {x.dtype}")
-    if primal._dims() != tangent._dims():
-        raise RuntimeError(
-            "Trying to set a forward gradient that has a different size than that of the original "
-            "Tensor, this is not supported. Tensor is of size "
-            f"{list(primal._dims())} while the given forward gradient is of size "
-            f"{list(tangent._dims())}."
-        )
-    return level.dual_of(primal, tangent)
+def _check_differentiable(what: str, x: Tensor) -> None:
+    if not (x.dtype.is_floating_point or x.dtype.is_complex):
+        raise ValueError(f"Expected {what} to be floating point or complex, but got: {x.dtype}")
 
 
 def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.batching import is_batched
 from ..core.execute import Op
 from ..core.op import apply
 from ..core.state import modes
 from ..core.tensor import Tensor, alias
 from ..core.views import overwrite
+from ..errors import BATCHED_STATISTICS
 from ..kernels import norm as kernels
 from . import checks
 from .registry import declare
@@ -107,6 +109,8 @@ def _train(
         running_mean, running_var = (t.clone() for t in (running_mean, running_var))  # type: ignore[attr-defined]
     inputs = (x, weight, bias, alias(running_mean), alias(running_var), float(momentum))
     y, mean, var = apply(op, inputs, (float(eps),))
+    if modes.levels and is_batched(mean) and not is_batched(running_mean):
+        raise RuntimeError(BATCHED_STATISTICS)
     _write(running_mean, mean)
     _write(running_var, var)
     return y
