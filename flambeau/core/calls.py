@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..host.lowering import HostProgram
 from .derivative import Derivative
 from .execute import Plan, Program, counters
 from .tape import Described
@@ -84,25 +85,19 @@ class Backward:
     """How the derivative of a call runs, for gradients of every output.
 
     Attributes:
-        host: NumPy calls that give a result for every edge; None once XLA has taken over.
+        host: NumPy calls that give a result for every edge; None where NumPy has no form of it.
     """
 
-    __slots__ = ("host", "needs", "plan", "program")
+    __slots__ = ("host", "needs", "program")
 
-    def __init__(self, program: Program, plan: Plan, needs: Sequence[Any]):
+    def __init__(self, program: Program, host: HostProgram | None, needs: Sequence[Any]):
         self.program = program
-        self.plan = plan
         self.needs = needs
-        self.host = plan.host.spread(needs) if plan.host is not None else None
+        self.host = host.spread(needs) if host is not None else None
 
-    def run(self, *arrays: Any) -> Sequence[Any]:
+    def run(self, on_host: bool, arrays: list[Any]) -> Sequence[Any]:
         """The gradient for every edge."""
-        plan = self.plan
-        if plan.limit:
-            plan.count()
-            if plan.host is None:
-                self.host = None
-        if self.host is not None:
+        if on_host and self.host is not None:
             counters.host += 1
             return self.host(*arrays)
         counters.compiled += 1

@@ -61,6 +61,7 @@ class Derivative:
 
     __slots__ = (
         "absent",
+        "absent_outputs",
         "fallback",
         "formula",
         "label",
@@ -112,6 +113,9 @@ class Derivative:
             if x is not None and i not in self.saved_inputs
         ]
         self.saved_outputs = tuple(sorted(used_outputs))
+        self.absent_outputs = {
+            i: (tuple(x.shape), x.dtype) for i, x in enumerate(outputs) if i not in used_outputs
+        }
         self.ops: dict[Any, Op] = {}
 
     def _reads(
@@ -158,11 +162,12 @@ class Derivative:
         saved_outputs = () if recompute else self.saved_outputs
         formula = self.fallback if recompute and self.fallback is not None else self.formula
         needs = self.needs
-        absent = self.absent
+        absent, absent_outputs = self.absent, {} if recompute else self.absent_outputs
         n_in, n_out = len(saved_inputs), len(saved_outputs)
 
         def backward(*args: Any) -> Any:
-            outputs = SavedOutputs(dict(zip(saved_outputs, args[n_in : n_in + n_out], strict=True)))
+            saved = dict(zip(saved_outputs, args[n_in : n_in + n_out], strict=True))
+            outputs = SavedOutputs(saved, absent_outputs)
             arrived = iter(args[n_in + n_out :])
             gradients = tuple(next(arrived) if present else None for present in cts)
 
@@ -177,13 +182,17 @@ class Derivative:
 
 
 class SavedOutputs:
-    """The saved outputs by position; asking for another one is a bug in the formula."""
+    """The saved outputs by position; of the others only shape and type are right."""
 
-    def __init__(self, saved: dict[int, Any]):
+    def __init__(self, saved: dict[int, Any], absent: dict[int, tuple[Any, ...]]):
         self.saved = saved
+        self.absent = absent
 
     def __getitem__(self, index: Any) -> Any:
-        return self.saved[index]
+        if index in self.saved:
+            return self.saved[index]
+        shape, dtype = self.absent[index]
+        return lax.full(shape, 0, dtype)
 
     def __iter__(self) -> Any:
         return (self.saved.get(i) for i in range(max(self.saved, default=-1) + 1))

@@ -26,7 +26,9 @@ from .state import modes
 # the time that NumPy has cost it, by a static estimate of each call, passes what a compilation
 # costs. Calls that are cheaper in NumPy than a compiled call stay there for good. The decision
 # depends on shapes and on the number of calls alone, never on a clock, so two runs of a script do
-# the same.
+# the same. A node's backward comes from the tier that ran its forward: both go to XLA together.
+# With `use_deterministic_algorithms` not even the number of calls matters, so that a run that is
+# resumed does what it would have done: what would ever go to XLA goes there at once.
 
 COMPILE_SECONDS = 30e-3
 CALL_SECONDS = 5e-6
@@ -53,9 +55,16 @@ class Plan:
     def count(self) -> None:
         """Count a run that is about to begin."""
         self.calls += 1
-        if self.calls > self.limit:
+        if self.calls > self.limit or config.deterministic_algorithms:
             self.host = None
             self.limit = 0
+
+    def join(self, backward: HostProgram | None) -> None:
+        """Let the derivative's cost count, too: the two go to XLA together."""
+        if self.host is None or backward is None or config.tier == "host":
+            return
+        if not config.deterministic_algorithms:
+            self.limit = calls_before_compiling(self.host, backward)
 
 
 COMPILED = Plan(None, 0)
@@ -91,6 +100,17 @@ class Program:
             return None
         counters.host += 1
         return plan.host.run
+
+    def run_as(self, host: bool, arrays: Sequence[Any]) -> Any:
+        """Execute the kernel in NumPy, where it can be, or by XLA."""
+        if modes.levels:
+            return self.run(*arrays)
+        program = self.plan(arrays).host if host else None
+        if program is None:
+            counters.compiled += 1
+            return self.compiled(*arrays)
+        counters.host += 1
+        return program.run(*arrays)
 
     def plan(self, arrays: Sequence[Any]) -> Plan:
         """How the kernel runs for these arrays."""
@@ -134,15 +154,21 @@ class Program:
         return jax.eval_shape(self.call, *arrays)
 
 
-def calls_before_compiling(host: HostProgram) -> int:
-    """How often a program runs in NumPy before XLA takes over; 0 for ever, 1 for a long one."""
-    seconds = STEP_SECONDS * host.calls + ELEMENT_SECONDS * host.cost
-    compiled = CALL_SECONDS + ELEMENT_SECONDS / 4 * host.cost
+def calls_before_compiling(*programs: HostProgram) -> int:
+    """How often programs that run together do so in NumPy before XLA takes over.
+
+    Returns:
+        0 for ever, 1 where a run takes long.
+    """
+    seconds = compiled = 0.0
+    for program in programs:
+        seconds += STEP_SECONDS * program.calls + ELEMENT_SECONDS * program.cost
+        compiled += CALL_SECONDS + ELEMENT_SECONDS / 4 * program.cost
     if seconds <= compiled:
         return 0
     if seconds > TOO_LONG_SECONDS:
         return 1
-    return max(1, int(COMPILE_SECONDS / (seconds - compiled)))
+    return max(1, int(COMPILE_SECONDS * len(programs) / (seconds - compiled)))
 
 
 @dataclass

@@ -176,7 +176,8 @@ def repeat(call: Call, inputs: Sequence[Any], arrays: list[Any], edges: list[Any
     plan = call.plan
     if plan.limit:
         plan.count()
-    if plan.host is not None:
+    on_host = plan.host is not None
+    if on_host:
         counters.host += 1
         out = call.host(*arrays)  # type: ignore[misc]
     else:
@@ -207,6 +208,7 @@ def repeat(call: Call, inputs: Sequence[Any], arrays: list[Any], edges: list[Any
     node.sequence = next(sequence)
     node.derivative = call.derivative
     node.call = call
+    node.on_host = on_host
     values: list[Any] = []
     watched: list[Any] = []
     for i in call.saved_inputs:
@@ -349,9 +351,11 @@ class OpNode(Node):
         values: what is saved: inputs first, then outputs and residuals.
         watched: for each, the storage and version that it was read from, and the chain of a view;
             None for numbers.
+        on_host: whether NumPy ran the forward pass; None where nothing was run (views).
     """
 
     freed = False
+    on_host: bool | None = None
     packed = False
     call: Call | None = None
 
@@ -369,6 +373,8 @@ class OpNode(Node):
         self.derivative = derivative
         self.values = values
         self.watched = watched
+        if device.type != "cpu":
+            self.on_host = False
         if modes.saved_hooks:
             pack, unpack = modes.saved_hooks[-1]
             self.packed = True
@@ -400,7 +406,7 @@ class OpNode(Node):
         if call is not None and not create_graph and not modes.special:
             known, g = call.backward, gradients[0]
             if known and g is not None and g.dtype is call.dtype and g.shape == call.shape:
-                return known.run(*self.saved_values(), g)
+                return known.run(self.on_host, [*self.saved_values(), g])
         arrived = [g for g in gradients if g is not None]
         derivative = self.derivative
         if not arrived or not derivative.wanted:
@@ -414,9 +420,14 @@ class OpNode(Node):
         else:
             program = op.programs[()]
             arrays = [*self.saved_values(), *arrived]
-            results = program.run(*arrays)
+            if self.on_host is None:
+                results = program.run(*arrays)
+            else:
+                results = program.run_as(self.on_host, arrays)
             if call is not None and len(gradients) == 1 and not modes.special:
-                call.backward = Backward(program, program.plan(arrays), derivative.needs)
+                host = program.plan(arrays).host
+                call.plan.join(host)
+                call.backward = Backward(program, host, derivative.needs)
         it = iter(results)
         return [next(it) if needed else None for needed in derivative.needs]
 
@@ -576,6 +587,7 @@ def record(
     node = named(OpNode, label)(
         label, edges, outputs_info(outputs), results[0].device, derivative, values, watched
     )
+    node.on_host = type(outputs[0]) is np.ndarray
     for index, result in enumerate(results):
         if outputs[index].dtype.kind in "fcV":
             result._node = node

@@ -129,8 +129,10 @@ class HostProgram:
         """Like `fast`, with a result for every position of `needed`: None where it is false."""
 
         def result(source: Source) -> str:
-            found = iter(self._results(source))
-            return "(" + "".join([(next(found) if n else "None") + ", " for n in needed]) + ")"
+            names: Any = self._results(source)
+            found = iter(names if self.tree is None else self.tree.unflatten(names))
+            given = [str(next(found)) if n else "None" for n in needed]
+            return "(" + "".join([name + ", " for name in given]) + ")"
 
         return written(self.steps, self.template, self.inputs, result, self.outputs)
 
@@ -145,7 +147,7 @@ class HostProgram:
         names = self._results(source)
         if self.tree is not None:
             unflatten = source.constant(self.tree.unflatten)
-            return f"{unflatten}(({', '.join(names)},))"
+            return f"{unflatten}([{', '.join(names)}])"
         return "(" + "".join([name + ", " for name in names]) + ")" if self.several else names[0]
 
 
