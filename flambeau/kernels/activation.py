@@ -91,9 +91,9 @@ def hardsigmoid(x):
 
 @widened_vjp
 def hardsigmoid_vjp(cts, inputs, outputs, needs):
-    """dx = g / 6 strictly between -3 and 3 (0 for NaN)."""
+    """dx = g / 6 strictly between -3 and 3 (0 for NaN); the sixth is a float32 in PyTorch."""
     inside = lax.bitwise_and(above(inputs[0], -3), below(inputs[0], 3))
-    return (where(inside, times(cts[0], 1 / 6), 0),)
+    return (where(inside, times(cts[0], np.float32(1 / 6)), 0),)
 
 
 @widened

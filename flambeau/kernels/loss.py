@@ -149,7 +149,7 @@ def kl_div(x, target, *, reduction, log_target):
         losses = lax.sub(entropy, lax.mul(target, x))
     if reduction == "batchmean":
         total = reduce_loss(losses, "sum")
-        return lax.div(total, number(losses.shape[0], total))
+        return lax.div(total, number(losses.shape[0] if losses.ndim else 1, total))
     return reduce_loss(losses, reduction)
 
 

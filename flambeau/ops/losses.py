@@ -187,7 +187,7 @@ def cross_entropy(
     checks.tensor("cross_entropy_loss", target, "target", 2)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
-    if input._dims() == target._dims() and (target.dtype.is_floating_point or not input.ndim):
+    if input._dims() == target._dims():
         return _cross_entropy_of_shares(
             input, target, weight, ignore_index, reduction, label_smoothing
         )

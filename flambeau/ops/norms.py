@@ -386,7 +386,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     if input.dtype.itemsize < 4:
         raise not_implemented_for("pdist", input.dtype)
     count = input._dims()[0]
-    if count < 2 or not input.numel():
+    if not input.numel():
         return empty_like(input, (count * (count - 1) // 2,))
     return apply(PDIST, (input,), (float(p),))
 

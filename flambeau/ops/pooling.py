@@ -53,8 +53,6 @@ def _check_rank(name: str, x: Tensor, rank: int) -> None:
         return
     if rank == 1:
         if name == "max_pool1d":
-            if x.ndim in (2, 3) and x._dims()[-2] == 0:
-                return
             raise RuntimeError(
                 "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size "
                 f"for input, but got:{checks.sizes(x)}"

@@ -212,8 +212,10 @@ class BlockMask:
 
     def to(self, device: Any) -> BlockMask:
         """The mask on another device."""
-        tensors = {name: getattr(self, name) for name in _TENSORS}
-        moved = {n: t.to(device) if isinstance(t, Tensor) else t for n, t in tensors.items()}
+        moved: dict[str, Any] = {}
+        for name in _TENSORS:
+            value: Any = getattr(self, name)
+            moved[name] = value.to(device) if isinstance(value, Tensor) else value
         return BlockMask(
             self.seq_lengths, **moved, BLOCK_SIZE=self.BLOCK_SIZE, mask_mod=self.mask_mod
         )
@@ -222,7 +224,7 @@ class BlockMask:
         """Some of the batch, heads and rows; the axes stay, and `mask_mod` must be set anew."""
         given = index if isinstance(index, tuple) else (index,)
         places = tuple(slice(i, i + 1 or None) if isinstance(i, int) else i for i in given)
-        parts = [None if t is None else t[places] for t in self._rows()]
+        parts: Any = [None if t is None else t[places] for t in self._rows()]
         return BlockMask.from_kv_blocks(
             *parts,
             BLOCK_SIZE=self.BLOCK_SIZE,

@@ -324,7 +324,8 @@ def flex_attention(
     scores = (q @ k.transpose(-2, -1)) * factor
     places = _places(*scores.shape, query.device)
     if score_mod is not None:
-        scores = score_mod(scores, *places).to(wide).expand(scores.shape)
+        changed: Any = score_mod(scores, *places)
+        scores = changed.to(wide).expand(scores.shape)
     if block_mask is not None:
         kept = block_mask.mask_mod(*places)
         scores = FUNCTIONS["where"](kept, scores, -math.inf)

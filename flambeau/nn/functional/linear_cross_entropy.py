@@ -111,6 +111,16 @@ def _warn(
     )
 
 
+def _rows(options: Any, count: int, features: int, classes: int) -> int:
+    """The rows of a part, for a batch of `count` rows."""
+    if options.batch_chunk_size is not None:
+        return options.batch_chunk_size
+    if options.chunking_method is None:
+        return max(count, 1)
+    ratio = options.chunking_method.partition(":")[2] or "2"
+    return max(1, -(-int(ratio) * count * features // max(classes, 1)))
+
+
 def _in_parts(
     input: Any,
     linear_weight: Tensor,
@@ -135,13 +145,13 @@ def _in_parts(
             f"weight tensor should be defined either for all {classes_count} classes or no classes "
             f"but got weight tensor of shape: {list(weight._dims())}"
         )
-    rows = options.rows(count, features, classes_count)
+    rows = _rows(options, count, features, classes_count)
     loss: Any = ops.linear_cross_entropy(
         x,
         linear_weight,
         classes,
         linear_bias,
-        weight,
+        None if weight is None else weight.detach(),
         ignore_index,
         reduction,
         rows,

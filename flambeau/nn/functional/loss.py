@@ -6,7 +6,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ... import dtypes
 from ...core.tensor import Tensor
+from ...errors import argument
 from ...ops import losses as ops
 from ...ops.autocast import autocast
 from ...ops.registry import FUNCTIONS
@@ -97,6 +99,8 @@ def smooth_l1_loss(
     """d^2 / (2 beta) for d = |input - target| < beta, else d - beta / 2"""
     _warn_sizes(input, target)
     kind = reduction_name(reduction, size_average, reduce)
+    if not isinstance(beta, (int, float, Tensor)):
+        raise argument("smooth_l1_loss", "beta", 4, "float", beta)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     if beta == 0:
@@ -113,6 +117,8 @@ def huber_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """d^2 / 2 for d = |input - target| <= delta, else delta * (d - delta / 2)"""
+    if not isinstance(delta, (int, float, Tensor)):
+        raise argument("huber_loss", "delta", 4, "float", delta)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     static = (None, None, float(delta))
@@ -342,6 +348,16 @@ def cosine_embedding_loss(
     return ops.cosine_embedding_loss(input1, input2, target, margin, number)
 
 
+def _check_scores(input: Tensor) -> None:
+    """RuntimeError unless the input is a vector of scores or a matrix, the batch perhaps empty."""
+    shape = input._dims()
+    if len(shape) > 2 or 0 in shape[-1:]:
+        raise RuntimeError(
+            "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(shape)}"
+        )
+
+
 @autocast("multilabel_margin_loss")
 def multilabel_margin_loss(
     input: Tensor,
@@ -352,6 +368,7 @@ def multilabel_margin_loss(
 ) -> Tensor:
     """The hinge between every target class and every other one"""
     kind = reduction_name(reduction, size_average, reduce)
+    _check_scores(input)
     if input._dims() != target._dims():
         raise RuntimeError(
             f"inconsistent target size: {list(target._dims())} for input of size: "
@@ -375,6 +392,7 @@ def multi_margin_loss(
     kind = reduction_name(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
+    _check_scores(input)
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
     rows = input._dims()[0] if input.ndim > 1 else 1
@@ -401,6 +419,12 @@ def multilabel_soft_margin_loss(
 ) -> Tensor:
     """The mean over classes of the binary cross-entropy of sigmoid(input)"""
     kind = reduction_name(reduction, size_average, reduce)
+    if target.dtype is dtypes.bool:
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
+            "to invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+    input, target = FUNCTIONS["broadcast_tensors"](*ops.promoted(input, target))
     return ops.run(ops.MULTILABEL_SOFT_MARGIN_LOSS, (input, target, weight), kind)
 
 

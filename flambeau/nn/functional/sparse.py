@@ -23,9 +23,7 @@ def _renormalise(weight: Tensor, indices: Tensor, max_norm: float, norm_type: fl
         weight.detach().index_copy_(0, rows, chosen * factors)  # type: ignore[attr-defined]
 
 
-def _padding(padding_idx: int | None, count: int) -> int:
-    if padding_idx is None:
-        return -1
+def _padding(padding_idx: int, count: int) -> int:
     if padding_idx >= count if padding_idx > 0 else padding_idx < -count:
         raise AssertionError("Padding_idx must be within num_embeddings")
     return padding_idx + count if padding_idx < 0 else padding_idx
@@ -47,7 +45,9 @@ def embedding(
         max_norm: scale longer rows down to this norm (of order `norm_type`), in place.
         scale_grad_by_freq: divide each row's gradient by how often it was looked up.
     """
-    padding = _padding(padding_idx, weight.size(0))
+    if weight.ndim != 2 and max_norm is None:
+        raise RuntimeError("'weight' must be 2-D")
+    padding = -1 if padding_idx is None else _padding(padding_idx, weight.size(0))
     if max_norm is not None:
         _renormalise(weight, input, max_norm, norm_type)
     return ops.embedding(weight, input, padding, scale_grad_by_freq, sparse)

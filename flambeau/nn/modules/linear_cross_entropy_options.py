@@ -40,7 +40,7 @@ class LinearCrossEntropyOptions:
             raise ValueError(f"batch_chunk_size must be positive int or None, got {size}")
         if self.acc_policy not in ("accurate", "balanced", "compact", "auto"):
             raise ValueError(f"invalid acc_policy: {self.acc_policy!r}")
-        if self.chunking_method is not None and self._ratio() is None:
+        if self.chunking_method is not None and not self._known_method():
             raise ValueError(f"invalid chunking_method: {self.chunking_method!r}")
         if self.acc_dtype is not None and self.acc_dtype not in _TYPES:
             raise ValueError(
@@ -49,22 +49,8 @@ class LinearCrossEntropyOptions:
                 "automatically."
             )
 
-    def _ratio(self) -> int | None:
-        """n of the chunking method; None for an unknown one."""
+    def _known_method(self) -> bool:
         method, _, number = str(self.chunking_method).partition(":")
-        if method == "auto" and not number:
-            return 2
-        if method != "aspect_ratio":
-            return None
-        if not number:
-            return 2
-        return int(number) if number.isdecimal() and int(number) > 0 else None
-
-    def rows(self, count: int, in_features: int, num_classes: int) -> int:
-        """The rows of a part, for a batch of `count` rows."""
-        if self.batch_chunk_size is not None:
-            return self.batch_chunk_size
-        ratio = None if self.chunking_method is None else self._ratio()
-        if ratio is None:
-            return max(count, 1)
-        return max(1, -(-ratio * count * in_features // max(num_classes, 1)))
+        if method == "aspect_ratio":
+            return not number or (number.isdecimal() and int(number) > 0)
+        return method == "auto" and not number

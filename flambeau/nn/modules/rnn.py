@@ -121,6 +121,10 @@ class RNNBase(Module):
                 UserWarning,
                 stacklevel=4,
             )
+        for name in ("bias", "batch_first"):
+            flag = getattr(self, name)
+            if not isinstance(flag, bool):
+                raise TypeError(f"{name} should be of type bool, got: {type(flag).__name__}")
         for name in ("input_size", "hidden_size"):
             size = getattr(self, name)
             if not isinstance(size, int):
@@ -158,6 +162,13 @@ class RNNBase(Module):
     def _flat_weights(self) -> list[Any]:
         """All weights as they are now, whatever the attributes have become."""
         return [getattr(self, name, None) for name in self._flat_weights_names]
+
+    def __getstate__(self) -> dict[str, Any]:
+        computed = {
+            "_flat_weights_names": self._flat_weights_names,
+            "_flat_weights": self._flat_weights,
+        }
+        return {**super().__getstate__(), **computed}  # PyTorch keeps them as attributes
 
     def __setstate__(self, state: Any) -> None:
         computed = ("_flat_weights", "_flat_weights_names")
