@@ -251,6 +251,7 @@ class Capture:
         ]
         for variable, _ in hooks:
             variable._backward_hooks = None
+        self.trace.start = 0  # the walk ends at the captures, beyond which it does not look
         caught = run_backward(roots, True, False, captures)
         for variable, table in hooks:
             variable._backward_hooks = table

@@ -221,7 +221,9 @@ class Walk:
                 continue
             for name, member in vars(base).items():
                 function = getattr(member, "__func__", getattr(member, "fget", member))
-                if isinstance(function, types.FunctionType):
+                function = getattr(function, "function", function)  # a compiled method
+                called = name in self.names or (name[:2] == "__" and name != "__init__")
+                if isinstance(function, types.FunctionType) and (called or name == "forward"):
                     self.visit(f"{path}.{name}()", function)
         own = value.__dict__
         hidden = getattr(kind, "_not_facts", ())
