@@ -9,6 +9,8 @@ import zipfile
 import zlib
 from typing import IO, Any
 
+import numpy as np
+
 ALIGNMENT = 64  # of every record in the file, so that it can be mapped into memory
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _LOCAL_MAGIC = b"PK\x03\x04"
@@ -18,6 +20,10 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 
 class CheckpointError(pickle.UnpicklingError, RuntimeError):
     """A file that is no checkpoint, is damaged, or holds what `flambeau.load` does not read."""
+
+
+class NotReadable(CheckpointError, NotImplementedError):
+    """A sound file that holds what is not built here."""
 
 
 class ArchiveWriter:
@@ -50,32 +56,39 @@ class ArchiveWriter:
         self._zip.close()
 
 
+_ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    ValueError,
+    OSError,
+    OverflowError,
+    LookupError,
+    EOFError,
+    struct.error,
+    NotImplementedError,
+)
+
+
 class ArchiveReader:
     """Reads records of a checkpoint; whatever is unusual about the container is refused.
 
     Args:
         file: a seekable binary file.
+        mapped: the whole file, mapped into memory; records are then parts of it and not copied.
 
     Raises:
         CheckpointError: unless the file is a zip archive of uncompressed, unencrypted records of
             one folder, each of them inside the file, none twice and none overlapping another.
     """
 
-    def __init__(self, file: IO[bytes]):
+    def __init__(self, file: IO[bytes], mapped: np.ndarray | None = None):
         self._file = file
+        self._mapped = mapped
         try:
             with zipfile.ZipFile(file) as archive:
                 entries = archive.infolist()
-        except (
-            zipfile.BadZipFile,
-            ValueError,
-            OSError,
-            struct.error,
-            NotImplementedError,
-        ) as error:
+        except _ZIP_ERRORS as error:
             raise CheckpointError(
-                f"expected a checkpoint in PyTorch's zip format, got another file ({error}); "
-                "a file in the format of before PyTorch 1.6 must be saved anew"
+                f"the zip archive of the checkpoint is damaged: {error}"
             ) from error
         folder = next((e.filename[:-9] for e in entries if e.filename.endswith("/data.pkl")), None)
         if folder is None or "/" in folder:
@@ -131,6 +144,16 @@ class ArchiveReader:
         if checksum and zlib.crc32(data) != checksum:  # PyTorch can be told to write 0 instead
             raise CheckpointError(f"record {record!r} is damaged: its checksum does not fit")
         return data
+
+    def memory(self, key: str, nbytes: int) -> np.ndarray:
+        """The bytes of a storage."""
+        record = f"data/{key}"
+        start, size, _ = self._find(record)
+        if size != nbytes:
+            raise CheckpointError(f"record {record!r} has {size} bytes, expected {nbytes}")
+        if self._mapped is None:
+            return np.frombuffer(self.read(record), np.uint8)
+        return self._mapped[start : start + size]
 
     def _find(self, record: str) -> tuple[int, int, int]:
         if record not in self._records:

@@ -1,20 +1,23 @@
 """An interpreter for the pickle instructions of checkpoints.
 
-It knows containers, plain values and the global names of `rebuild.py`; it imports nothing, calls
-nothing else, and allocates no more than a small multiple of its input.
+It knows containers and plain values; what global names stand for, `rebuild.py` says. It imports
+nothing, calls nothing else, and takes time and memory in proportion to its input.
 """
 
 from __future__ import annotations
 
+import pickletools
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from .archive import CheckpointError
+from .functions import FROZEN_SET, is_plain_key
 from .tags import Global
 
 _MARK = object()
-_PLAIN = (str, bytes, int, float, complex, bool, type(None))
+_TUPLES_AS_KEYS = 4096  # in one checkpoint, for Note [Keys that collide]
 
 
 class Decoder:
@@ -22,11 +25,13 @@ class Decoder:
 
     Args:
         instructions: the contents of `data.pkl`.
-        call: `call(tag, arguments)` builds the object that a global name stands for.
-        constant: `constant(tag)` gives the object of a global name that is no function, or None.
+        call: `call(target, arguments)` gives the result of a function.
+        new: `new(target, arguments)` makes an instance of a class.
+        constant: `constant(tag)` gives the object of a global name; None: the tag will do.
         build: `build(object, state)` gives an object its state.
         storage: `storage(reference)` gives the storage that a reference names.
         hashable: types that may be keys beside plain values and tuples of them.
+        encoding: of texts that Python 2 wrote.
 
     Raises:
         CheckpointError: for instructions that are malformed or go beyond what checkpoints need.
@@ -36,24 +41,30 @@ class Decoder:
         self,
         instructions: bytes | bytearray,
         *,
-        call: Callable[[Global, tuple[Any, ...]], Any],
+        call: Callable[[Any, Any], Any],
+        new: Callable[[Any, Any], Any],
         constant: Callable[[Global], Any],
         build: Callable[[Any, Any], None],
         storage: Callable[[Any], Any],
         hashable: tuple[type, ...],
+        encoding: str = "utf-8",
     ):
-        self._data = bytes(instructions)
+        self._data = instructions
         self._at = 0
+        self._encoding = encoding
+        self._tuple_keys = 0
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._call = call
+        self._new = new
         self._constant = constant
         self._build_state = build
         self._load_storage = storage
-        self._hashable = (*_PLAIN, *hashable)
+        self._hashable = hashable
 
     def decode(self) -> Any:
-        """The object that the instructions describe."""
+        """The object that the instructions describe; the next call goes on behind them."""
+        self._stack, self._memo = [], {}
         while True:
             opcode = self._take(1)[0]
             if opcode == ord("."):
@@ -74,7 +85,7 @@ class Decoder:
         end = self._at + count
         if count < 0 or end > len(self._data):
             raise CheckpointError("the pickle is cut short")
-        piece = self._data[self._at : end]
+        piece = bytes(self._data[self._at : end])
         self._at = end
         return piece
 
@@ -93,8 +104,13 @@ class Decoder:
     def _decoded(data: bytes, encoding: str) -> str:
         try:
             return str(data, encoding, "surrogatepass" if encoding == "utf-8" else "strict")
-        except UnicodeDecodeError as error:
+        except (UnicodeDecodeError, LookupError) as error:
             raise CheckpointError(f"a text in the pickle is not {encoding}: {error}") from error
+
+    @property
+    def position(self) -> int:
+        """How many bytes have been read."""
+        return self._at
 
     # The stack
 
@@ -111,18 +127,22 @@ class Decoder:
                 return items
         raise CheckpointError("the pickle refers to a mark that was never set")
 
-    def _top(self, kind: type) -> Any:
+    def _top(self, kind: type | tuple[type, ...]) -> Any:
         if not self._stack or not isinstance(self._stack[-1], kind):
-            raise CheckpointError(f"the pickle fills something that is no {kind.__name__}")
+            raise CheckpointError("the pickle fills something that is no container of its kind")
         return self._stack[-1]
 
     def _key(self, value: Any, nested: bool = False) -> Any:
-        plain = isinstance(value, self._hashable)
-        if not plain and type(value) is tuple and not nested:
-            plain = all(self._key(item, nested=True) is item for item in value)
-        if not plain:
-            raise CheckpointError(f"a {type(value).__name__} cannot be a key in a checkpoint")
-        return value
+        if is_plain_key(value) or type(value) in self._hashable:
+            return value
+        if isinstance(value, tuple) and len(value) <= 64 and not nested:
+            self._tuple_keys += 1
+            if self._tuple_keys > _TUPLES_AS_KEYS:
+                raise CheckpointError(f"more than {_TUPLES_AS_KEYS} tuples are keys")
+            for item in value:
+                self._key(item, nested=True)
+            return value
+        raise CheckpointError(f"a {type(value).__name__} cannot be a key in a checkpoint")
 
     # Instructions
 
@@ -153,7 +173,10 @@ class Decoder:
         self._stack.append(self._decoded(self._take(self._number(form)), "utf-8"))
 
     def _old_text(self, form: str) -> None:
-        self._stack.append(self._decoded(self._take(self._number(form)), "ascii"))
+        data = self._take(self._number(form))
+        self._stack.append(
+            data if self._encoding == "bytes" else self._decoded(data, self._encoding)
+        )
 
     def _bytes(self, form: str) -> None:
         self._stack.append(self._take(self._number(form)))
@@ -167,11 +190,11 @@ class Decoder:
 
     def _append(self) -> None:
         item = self._pop()
-        self._top(list).append(item)
+        self._top((list, deque)).append(item)
 
     def _extend(self) -> None:
         items = self._pop_to_mark()
-        self._top(list).extend(items)
+        self._top((list, deque)).extend(items)
 
     def _set_item(self) -> None:
         value, key = self._pop(), self._pop()
@@ -188,6 +211,10 @@ class Decoder:
     def _add_items(self) -> None:
         items = self._pop_to_mark()
         self._top(set).update(self._key(item) for item in items)
+
+    def _frozen_set(self) -> None:
+        items = self._pop_to_mark()
+        self._stack.append(self._call(FROZEN_SET, (items,)))
 
     def _put(self, form: str) -> None:
         number = self._number(form)
@@ -219,19 +246,48 @@ class Decoder:
         self._push_global(Global(module, name))
 
     def _reduce(self) -> None:
-        arguments, tag = self._pop(), self._pop()
-        if not isinstance(tag, Global) or type(arguments) is not tuple:
-            raise CheckpointError("the pickle calls something that is no function")
-        self._stack.append(self._call(tag, arguments))
+        arguments, target = self._pop(), self._pop()
+        self._stack.append(self._call(target, arguments))
+
+    def _new_object(self) -> None:
+        arguments, target = self._pop(), self._pop()
+        self._stack.append(self._new(target, arguments))
 
     def _build(self) -> None:
         state = self._pop()
-        if not self._stack:
-            raise CheckpointError("the pickle gives a state to nothing")
-        self._build_state(self._stack[-1], state)
+        target = self._pop()
+        self._build_state(target, state)
+        self._stack.append(target)
 
     def _storage(self) -> None:
         self._stack.append(self._load_storage(self._pop()))
+
+
+def global_names(instructions: bytes) -> list[Global]:
+    """The global names in a pickle, in their order, each once; nothing is rebuilt.
+
+    Raises:
+        CheckpointError: for instructions that are malformed.
+    """
+    found: dict[Global, None] = {}
+    texts: list[str] = []  # the latest ones, of which STACK_GLOBAL takes two
+    memo: dict[int, str] = {}
+    try:
+        for opcode, argument, _ in pickletools.genops(instructions):
+            if opcode.name == "GLOBAL":
+                module, _, name = str(argument).partition(" ")
+                found[Global(module, name)] = None
+            elif opcode.name == "STACK_GLOBAL" and len(texts) >= 2:
+                found[Global(*texts[-2:])] = None
+            elif "PUT" in opcode.name or opcode.name == "MEMOIZE":
+                memo[len(memo) if argument is None else int(str(argument))] = (texts or [""])[-1]
+            elif "GET" in opcode.name:
+                texts.append(memo.get(int(str(argument)), ""))
+            elif isinstance(argument, str):
+                texts.append(argument)
+    except (ValueError, struct.error, OverflowError) as error:
+        raise CheckpointError(f"the pickle is malformed: {error}") from error
+    return list(found)
 
 
 def _push(make: Callable[[], Any]) -> Callable[[Decoder], None]:
@@ -279,6 +335,7 @@ _INSTRUCTIONS: dict[int, Callable[[Decoder], None]] = {
     ord("u"): Decoder._set_items,
     0x8F: _push(set),
     0x90: Decoder._add_items,
+    0x91: Decoder._frozen_set,
     ord("q"): _with(Decoder._put, "<B"),
     ord("r"): _with(Decoder._put, "<I"),
     0x94: Decoder._memoize,
@@ -287,6 +344,7 @@ _INSTRUCTIONS: dict[int, Callable[[Decoder], None]] = {
     ord("c"): Decoder._global,
     0x93: Decoder._stack_global,
     ord("R"): Decoder._reduce,
+    0x81: Decoder._new_object,
     ord("b"): Decoder._build,
     ord("Q"): Decoder._storage,
 }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import struct
+from _compat_pickle import REVERSE_IMPORT_MAPPING, REVERSE_NAME_MAPPING
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from ..devices import device as Device
 from ..dtypes import dtype as DType
 from ..nn.parameter import Buffer, Parameter
 from ..size import Size
+from .names import tag_of
 from .tags import REBUILD_FROM_TYPE, TENSOR, TYPED_STORAGES, Global, is_own
 
 _BATCH = 1000  # items between two marks
@@ -23,16 +27,22 @@ _BATCH = 1000  # items between two marks
 class Encoder:
     """Writes objects as pickle instructions.
 
+    Args:
+        legacy: references to storages are those of the format of before PyTorch 1.6.
+
     Attributes:
         storages: the storages of the tensors met so far, by their record's number.
+        itemsizes: the sizes in bytes of their elements.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, legacy: bool = False) -> None:
+        self._legacy = legacy
         self._out = bytearray(b"\x80\x02")
         self._memo: dict[Any, int] = {}
         self._kept_alive: list[Any] = []
         self._keys: dict[int, tuple[str, str]] = {}
         self.storages: list[Storage] = []
+        self.itemsizes: list[int] = []
 
     def encode(self, value: Any) -> bytes:
         """The instructions that rebuild `value`."""
@@ -65,9 +75,8 @@ class Encoder:
             return
         writer = _WRITERS.get(type(value))
         if writer is None:
-            writer = next((w for kind, w in _WRITERS_BY_BASE if isinstance(value, kind)), None)
-        if writer is None:
-            raise NotImplementedError(_unknown(value))
+            bases = (write for kind, write in _WRITERS_BY_BASE if isinstance(value, kind))
+            writer = next(bases, Encoder._object)
         writer(self, value)
 
     def _none(self, value: None) -> None:
@@ -144,20 +153,10 @@ class Encoder:
     def _list(self, value: list[Any]) -> None:
         self._out += b"]"
         self._remember(id(value), value)
-        for start in range(0, len(value), _BATCH):
-            self._out += b"("
-            for item in value[start : start + _BATCH]:
-                self._write(item)
-            self._out += b"e"
+        self._batches([(item,) for item in value], b"e")
 
     def _pairs(self, value: dict[Any, Any]) -> None:
-        pairs = list(value.items())
-        for start in range(0, len(pairs), _BATCH):
-            self._out += b"("
-            for key, item in pairs[start : start + _BATCH]:
-                self._write(key)
-                self._write(item)
-            self._out += b"u"
+        self._batches(list(value.items()), b"u")
 
     def _dict(self, value: dict[Any, Any]) -> None:
         self._out += b"}"
@@ -180,6 +179,51 @@ class Encoder:
         self._call(Global("__builtin__", "set"), list(value))
         self._remember(id(value), value)
 
+    # Other objects, as pickle takes them apart
+
+    def _named(self, value: Any) -> None:
+        """A class or a function, by its name."""
+        tag = tag_of(value)
+        module, name = REVERSE_NAME_MAPPING.get(tag, tag)
+        self._global(Global(REVERSE_IMPORT_MAPPING.get(module, module), name))
+
+    def _object(self, value: Any) -> None:
+        reduced = _taken_apart(value)
+        if isinstance(reduced, str):
+            self._global(Global(value.__module__, reduced))
+            return
+        parts: list[Any] = [*reduced, None, None, None]
+        function, arguments, state, items, pairs = parts[:5]
+        if getattr(function, "__name__", "") == "__newobj__":
+            kind, *arguments = arguments
+            self._named(kind)
+            self._items_as_tuple(tuple(arguments))
+            self._out += b"\x81"
+        else:
+            self._named(function)
+            self._items_as_tuple(tuple(arguments))
+            self._out += b"R"
+        if id(value) in self._memo:  # it contains itself
+            self._out += b"0"
+            self._recall(id(value))
+            return
+        self._remember(id(value), value)
+        if items is not None:
+            self._batches([(item,) for item in items], b"e")
+        if pairs is not None:
+            self._batches(list(pairs), b"u")
+        if state is not None:
+            self._write(state)
+            self._out += b"b"
+
+    def _batches(self, rows: list[tuple[Any, ...]], instruction: bytes) -> None:
+        for start in range(0, len(rows), _BATCH):
+            self._out += b"("
+            for row in rows[start : start + _BATCH]:
+                for item in row:
+                    self._write(item)
+            self._out += instruction
+
     # The library's own values
 
     def _size(self, value: Size) -> None:
@@ -195,19 +239,21 @@ class Encoder:
         self._remember(id(value), value)
 
     def _tensor(self, value: Tensor) -> None:
-        if type(value) is not Tensor and type(value) is not Buffer:
-            raise NotImplementedError(_unknown(value))
         attributes = own_attributes(value)
-        if attributes:
+        own_kind = type(value) is not Tensor and type(value) is not Buffer
+        typed_call = bool(attributes) or own_kind
+        if typed_call:
             self._global(REBUILD_FROM_TYPE)
             self._out += b"("
         typed = TYPED_STORAGES.get(_name(value.dtype))
         rebuild = "_rebuild_tensor_v2" if typed else "_rebuild_tensor_v3"
         self._global(Global("torch._utils", rebuild))
-        if attributes:
+        if own_kind:
+            self._named(type(value))
+        elif attributes:
             self._global(TENSOR)
         self._tensor_arguments(value, typed)
-        if attributes:
+        if typed_call:
             self._dict(attributes)
             self._out += b"t"
         self._out += b"R"
@@ -228,7 +274,7 @@ class Encoder:
 
     def _parameter(self, value: Parameter) -> None:
         if type(value) is not Parameter:
-            raise NotImplementedError(_unknown(value))
+            raise NotImplementedError(f"torch.save of a {type(value).__qualname__}")
         attributes = own_attributes(value)
         state = "_with_state" if attributes else ""
         self._global(Global("torch._utils", f"_rebuild_parameter{state}"))
@@ -249,6 +295,7 @@ class Encoder:
         if known is None:
             known = self._keys[id(storage)] = (str(len(self.storages)), dtype)
             self.storages.append(storage)
+            self.itemsizes.append(tensor.dtype.itemsize if typed else 1)
         key, first_dtype = known
         if first_dtype != dtype:
             raise RuntimeError(
@@ -262,6 +309,8 @@ class Encoder:
         self._text(key)
         self._text(str(storage.device))
         self._int(size // tensor.dtype.itemsize if typed else size)
+        if self._legacy:
+            self._none(None)  # no part of another storage
         self._out += b"tQ"
 
 
@@ -291,15 +340,15 @@ _WRITERS: dict[type, Callable[[Encoder, Any], None]] = {
 _WRITERS_BY_BASE: tuple[tuple[type, Callable[[Encoder, Any], None]], ...] = (
     (Parameter, Encoder._parameter),
     (Tensor, Encoder._tensor),
+    (type, Encoder._named),
+    (FunctionType, Encoder._named),
+    (BuiltinFunctionType, Encoder._named),
 )
 
 
-def _unknown(value: object) -> str:
-    kind = type(value)
-    return (
-        f"torch.save of an object of type {kind.__module__}.{kind.__qualname__}: "
-        "save tensors, plain values and containers of them; of a module its state_dict()"
-    )
+def _taken_apart(value: Any) -> Any:
+    reduce = copyreg.dispatch_table.get(type(value))
+    return reduce(value) if reduce is not None else value.__reduce_ex__(2)
 
 
 def own_attributes(tensor: Tensor) -> dict[str, Any]:
