@@ -28,6 +28,9 @@ class Config:
         compile_fallback: a function that cannot be compiled runs as it is, with a warning, instead
             of raising an error (`FLAMBEAU_COMPILE_FALLBACK`).
         log_recompiles: warn of each recompilation, with its reason (`FLAMBEAU_LOG_RECOMPILES`).
+        keep_memory: let the process keep memory that was freed, which makes large programs faster
+            and resident memory stay at its highest mark (`FLAMBEAU_KEEP_MEMORY`, read at import).
+        memory_kept: whether that is so (it needs glibc).
         matmul_precision: set by `set_float32_matmul_precision`: "highest", "high" or "medium".
     """
 
@@ -37,6 +40,8 @@ class Config:
     deterministic_algorithms: bool = _flag("FLAMBEAU_DETERMINISTIC", False)
     deterministic_warn_only: bool = False
     matmul_precision: str = "highest"
+    keep_memory: bool = _flag("FLAMBEAU_KEEP_MEMORY", True)
+    memory_kept: bool = False
     compile_limit: int = int(os.environ.get("FLAMBEAU_COMPILE_LIMIT", "16"))
     compile_cache_size: int = 64
     compile_fallback: bool = _flag("FLAMBEAU_COMPILE_FALLBACK", False)
