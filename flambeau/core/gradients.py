@@ -80,7 +80,8 @@ def _ones(shape: tuple[int, ...], dtype: np.dtype) -> Any:
     if shape:
         return jax.device_put(np.ones(shape, dtype))
     if dtype not in _ones_cache:
-        _ones_cache[dtype] = jax.device_put(np.ones(shape, dtype))
+        with jax.ensure_compile_time_eval():  # not a tracer of the function being compiled
+            _ones_cache[dtype] = jax.device_put(np.ones(shape, dtype))
     return _ones_cache[dtype]
 
 
@@ -229,26 +230,20 @@ def _batched(
     allow_unused: bool,
     materialize_grads: bool,
 ) -> tuple[Tensor, ...]:
-    """One walk for each entry along the leading axis of `grad_outputs`, stacked."""
-    batches = _gradient_list(grad_outputs, len(results))
-    count = len(next(b for b in batches if b is not None))
-    rows = []
-    for i in range(count):
-        row = [None if b is None else b[i] for b in batches]  # type: ignore[index]
-        last = i == count - 1
-        rows.append(
-            grad(
-                results,
-                targets,
-                row,
-                keep or not last,
-                create_graph,
-                allow_unused=allow_unused,
-                materialize_grads=materialize_grads,
-            )
-        )
-    from .op import apply
-    from .views import STACK
+    """One walk for all entries along the leading axis of `grad_outputs`."""
+    from .batching import over_leading_axis
 
-    columns = zip(*rows, strict=True)
-    return tuple(None if c[0] is None else apply(STACK, c) for c in columns)  # type: ignore[misc]
+    def walk(*row: Tensor | None) -> tuple[Tensor, ...]:
+        return grad(
+            results,
+            targets,
+            row,
+            keep,
+            create_graph,
+            allow_unused=allow_unused,
+            materialize_grads=materialize_grads,
+        )
+
+    batches = _gradient_list(grad_outputs, len(results))
+    size = len(next(b for b in batches if b is not None))
+    return tuple(over_leading_axis(walk, size, batches))
