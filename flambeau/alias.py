@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.machinery
+import importlib.abc
 import importlib.util
 import multiprocessing.spawn
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from . import version
 from .config import config
 from .errors import ModuleNotBuilt, NotBuilt
+from .names import in_pytorch
 from .torch_version import TorchVersion
 
 _PACKAGE = __name__.partition(".")[0]
-_INTERNAL = ("core", "host", "kernels", "ops")  # folders that PyTorch has nothing like
+_INTERNAL = ("core", "host", "kernels")  # folders that PyTorch has nothing like
 _adopted: set[str] = set()
 
 
@@ -84,19 +84,6 @@ def _spelled(name: str) -> str:
     return "torch" + name.removeprefix(_PACKAGE)
 
 
-@functools.cache
-def names_in_pytorch() -> dict[str, frozenset[str]]:
-    """The modules of PyTorch, and the names in each of them."""
-    lines = (Path(__file__).parent / "data" / "torch-names.txt").read_text().splitlines()
-    rows = (line.partition(":") for line in lines)
-    return {module: frozenset(names.split()) for module, _, names in rows}
-
-
-def _in_pytorch(name: str) -> bool:
-    module, _, attribute = name.rpartition(".")
-    return name in names_in_pytorch() or attribute in names_in_pytorch().get(module, ())
-
-
 def _adopt_all() -> None:
     """Enter the loaded modules of flambeau under their names in PyTorch, too."""
     for name, module in list(sys.modules.items()):
@@ -128,7 +115,7 @@ def _lookup(module: ModuleType) -> Callable[[str], Any]:
                 if isinstance(found, ModuleType):
                     _adopt_all()
                 return found
-        if not name.startswith("__") and _in_pytorch(f"{torch_name}.{name}"):
+        if not name.startswith("__") and in_pytorch(f"{torch_name}.{name}"):
             raise NotBuilt(f"{torch_name}.{name}")
         raise AttributeError(f"module '{torch_name}' has no attribute '{name}'")
 
@@ -147,7 +134,7 @@ class _Torch:
         except ModuleNotFoundError as error:
             if error.name is None or not f"{ours}.".startswith(f"{error.name}."):
                 raise  # something else is missing
-            if _in_pytorch(name):
+            if in_pytorch(name):
                 raise ModuleNotBuilt(name) from None
             raise ModuleNotFoundError(f"No module named {name!r}", name=name) from None
         _adopt_all()
@@ -155,7 +142,7 @@ class _Torch:
         return importlib.util.spec_from_loader(name, _Loaded(module))
 
 
-class _Loaded:
+class _Loaded(importlib.abc.Loader):
     """Hands out a module that is loaded already."""
 
     def __init__(self, module: ModuleType) -> None:
@@ -172,7 +159,7 @@ class _Missing:
     """Last among the finders: tells what is the matter with `from torch import x`."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        if name.startswith(f"{_PACKAGE}.") and _in_pytorch(_spelled(name)):
+        if name.startswith(f"{_PACKAGE}.") and in_pytorch(_spelled(name)):
             raise ModuleNotBuilt(_spelled(name))
 
 

@@ -40,4 +40,13 @@ def get_file_path(*path_components: str) -> str:
     return str(Path(__file__).resolve().parent.parent.joinpath(*path_components))
 
 
+def _assert(condition: Any, message: str) -> None:
+    """`assert condition, message`.
+
+    Raises:
+        AssertionError: the condition is not true.
+    """
+    assert condition, message
+
+
 __all__ = ["get_device_module", "get_file_path", "thread_safe_generator"]

@@ -20,6 +20,7 @@ INNER = """
     utils.backcompat utils.benchmark utils.data.datapipes utils.hipify utils.jit utils.model_dump
     utils.serialization utils.viz
 """.split()  # noqa: SIM905
+SETTINGS = ("torch._dynamo.config", "torch._inductor.config")
 
 
 def modules():
@@ -30,10 +31,13 @@ def modules():
         inner = any(path.startswith(f"{package}.") for package in INNER)
         if not inner and "._" not in info.name:
             yield info.name
+    yield from SETTINGS
 
 
 def own_names(module):
     """What a module exports: `__all__`, and what it defines itself, with its submodules."""
+    if module.__name__ in SETTINGS:
+        return sorted(module._config)
     names = set(getattr(module, "__all__", ()))
     for name, value in vars(module).items():
         if name.startswith("_") and not (module is torch and name.startswith(("_foreach", "_C"))):

@@ -12,7 +12,7 @@ import torch
 from torch.torch_version import TorchVersion as Expected
 
 import flambeau
-from flambeau import alias, run
+from flambeau import names, run
 from flambeau.torch_version import TorchVersion
 from tests import oracle_names
 
@@ -106,10 +106,10 @@ def test_refused_where_pytorch_is_imported():
 @pytest.mark.parametrize("name", ["nn", "nn.functional", "optim", "utils.data", "linalg", "cuda"])
 def test_the_list_of_names_is_pytorchs(name):
     module = operator.attrgetter(name)(torch)
-    names = alias.names_in_pytorch()[f"torch.{name}"]
+    listed = names.names_in_pytorch()[f"torch.{name}"]
     own = set(oracle_names.own_names(module))
-    assert own <= names and len(own) > 5
-    assert all(f"torch.{name}.{rest}" in alias.names_in_pytorch() for rest in names - own)
+    assert own <= listed and len(own) > 5
+    assert all(f"torch.{name}.{rest}" in names.names_in_pytorch() for rest in listed - own)
 
 
 @pytest.mark.slow

@@ -2,6 +2,15 @@
 
 # ruff: noqa: F403
 
+import importlib
+
 from . import attention, functional, grad, init, modules, parameter, utils
 from .modules import *
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+
+
+def __getattr__(name: str):
+    if name in ("parallel", "DataParallel"):  # floors above this one
+        parallel = importlib.import_module(f"{__name__}.parallel")
+        return parallel if name == "parallel" else parallel.DataParallel
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

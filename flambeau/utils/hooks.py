@@ -1,0 +1,5 @@
+"""`torch.utils.hooks`: the handle by which a hook is removed."""
+
+from ..core.hooks import RemovableHandle
+
+__all__ = ["RemovableHandle"]
