@@ -56,7 +56,7 @@ def sgd(p, g, state, n, *, momentum, nesterov, weight_decay):
     """b' = momentum * b + (1 - dampening) * g;  p' = p - lr * b' (nesterov: g + momentum * b')."""
     g = _with_decay(g, p, n, weight_decay)
     if momentum:
-        buffer = g
+        buffer = lax.stop_gradient(g)  # the first buffer is a copy without history
         if "momentum_buffer" in state:
             kept = _scale(state["momentum_buffer"], n["momentum"])
             buffer = _add(kept, g, 1 - n["dampening"])
@@ -208,10 +208,11 @@ def radam(p, g, state, n, *, decoupled, weight_decay):
         g = _with_decay(g, p, n, weight_decay)
     average = _towards(state["exp_avg"], g, 1 - n["beta1"])
     square = _mean_square(state["exp_avg_sq"], g, n["beta2"])
-    denominator = lax.add(lax.sqrt(square), _scalar(n["eps"], square))
+    tractable = lax.broadcast_in_dim(n["tractable"], square.shape, ())
+    safe = lax.select(tractable, square, lax.full_like(square, 1))
+    denominator = lax.add(lax.sqrt(safe), _scalar(n["eps"], square))
     adaptive = lax.div(_scalar(n["rectified"], square), denominator)
     one = lax.full_like(adaptive, 1)
-    tractable = lax.broadcast_in_dim(n["tractable"], one.shape, ())
     factor = lax.select(tractable, adaptive, one)
     moved = _add(p, lax.mul(average, factor), -n["step_size"])
     return moved, {"exp_avg": average, "exp_avg_sq": square}

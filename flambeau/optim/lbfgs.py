@@ -16,6 +16,7 @@ from .optimizer import Optimizer
 SUFFICIENT_DECREASE = 1e-4
 CURVATURE = 0.9
 MOST_TRIALS = 25
+_KEPT = ("d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss")
 SMALLEST_CURVATURE = 1e-10
 
 
@@ -308,6 +309,7 @@ class LBFGS(Optimizer):
         group = self.param_groups[0]
         lr, most = group["lr"], group["max_iter"]
         state = self.state[self._params[0]]
+        fresh = "d" not in state
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)
         with enable_grad():
@@ -343,6 +345,8 @@ class LBFGS(Optimizer):
             if evaluations >= group["max_eval"] or self._settled(state, gradient, loss - before):
                 break
         state["prev_loss"] = before
+        if fresh:  # PyTorch's order: what a first step keeps in the end comes last
+            state.update({name: state.pop(name) for name in _KEPT})
         return first_loss
 
     def _settled(self, state: dict[str, Any], gradient: Any, change: float) -> bool:

@@ -42,6 +42,7 @@ class Adafactor(RuleOptimizer):
     """
 
     rule = "adafactor"
+    differentiable = False
 
     def __init__(
         self,
@@ -123,6 +124,7 @@ class Muon(RuleOptimizer):
     """
 
     rule = "muon"
+    differentiable = False
 
     def __init__(
         self,

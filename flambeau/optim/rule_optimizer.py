@@ -79,6 +79,7 @@ class RuleOptimizer(Optimizer):
     """
 
     rule: str
+    differentiable = True
     captured = "params and state_steps"
     capturing = ACCELERATORS
 
@@ -244,7 +245,8 @@ class RuleOptimizer(Optimizer):
         super().__setstate__(state)
         for group in self.param_groups:
             for name, default in self.defaults.items():
-                group.setdefault(name, default)
+                if name != "differentiable" or self.differentiable:
+                    group.setdefault(name, default)
         for entry in self.state.values():
             # Counts were plain numbers once.
             if isinstance(entry, dict) and isinstance(entry.get("step"), (int, float)):
