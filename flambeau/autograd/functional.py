@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..core.batching import BatchLevel, over_leading_axis, unit_vectors
+from ..core.forward import DualLevel
 from ..core.gradients import grad
 from ..core.modes import enable_grad
 from ..core.tensor import Tensor
@@ -280,6 +282,13 @@ def jvp(
     )
 
 
+_FORWARD_GRAPH = (
+    "torch.autograd.functional.jacobian: `create_graph=True` and "
+    '`strategy="forward-mode"` are not supported together (yet). Please either set '
+    '`create_graph=False` or `strategy="reverse-mode"`.'
+)
+
+
 def jacobian(
     func: Callable[..., Any],
     inputs: Any,
@@ -295,8 +304,8 @@ def jacobian(
         inputs: a tensor or a tuple of them.
         create_graph: record the computation.
         strict: raise where an output does not depend on an input, instead of giving zeros.
-        vectorize: accepted: one backward pass an output element is made in either case.
-        strategy: "reverse-mode", or with `vectorize` "forward-mode", which gives the same.
+        vectorize: make one backward pass for all output elements, not one for each.
+        strategy: "reverse-mode", or with `vectorize` "forward-mode", one pass forward.
 
     Shape:
         (*output, *input) for every pair; a tuple for tuples of inputs, and a tuple of those for
@@ -314,26 +323,25 @@ def jacobian(
     )
     if strategy == "forward-mode":
         if create_graph:
-            raise NotImplementedError(
-                "torch.autograd.functional.jacobian: `create_graph=True` and "
-                '`strategy="forward-mode"` are not supported together (yet). Please either set '
-                '`create_graph=False` or `strategy="reverse-mode"`.'
-            )
+            raise NotImplementedError(_FORWARD_GRAPH)
         _check_vectorized(vectorize)
     if strict and vectorize:
         raise RuntimeError(
             "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not "
             "supported together. Please either set `strict=False` or `vectorize=False`."
         )
+    if strategy == "forward-mode":
+        return _forward_jacobian(func, inputs)
     with enable_grad():
         several, given = _as_tuple(inputs, "inputs", "jacobian")
         xs = _prepare(given, create_graph)
         several_out, outputs = _evaluate(func, xs, "jacobian")
         _check_outputs(outputs, strict)
-        rows = [
-            _result(_rows(o, i, xs, create_graph, strict), several, create_graph)
-            for i, o in enumerate(outputs)
-        ]
+        if vectorize:
+            found = _vectorized_rows(outputs, xs, create_graph)
+        else:
+            found = [_rows(o, i, xs, create_graph, strict) for i, o in enumerate(outputs)]
+        rows = [_result(row, several, create_graph) for row in found]
     return tuple(rows) if several_out else rows[0]
 
 
@@ -370,6 +378,57 @@ def _rows(
     return [stack(c).view(output.shape + x.shape) for c, x in zip(columns, xs, strict=True)]
 
 
+def _vectorized_rows(outputs: _Tensors, xs: _Tensors, create_graph: bool) -> list[list[Tensor]]:
+    """d output / d input for every pair, by one backward pass for all output elements."""
+    seeds = unit_vectors(outputs)
+    count = len(seeds[0])
+    found = over_leading_axis(lambda *v: _pull(outputs, xs, v, create_graph), count, seeds)
+    columns = [
+        x.detach().new_zeros((count, *x.shape)) if g is None else g
+        for g, x in zip(found, xs, strict=True)
+    ]
+    parts = [c.split([o.numel() for o in outputs]) for c in columns]
+    return [
+        [part[i].reshape(o.shape + x.shape) for part, x in zip(parts, xs, strict=True)]
+        for i, o in enumerate(outputs)
+    ]
+
+
+def _forward_jacobian(func: Callable[..., Any], inputs: Any, requires_grad: bool = False) -> Any:
+    """d output / d input for every pair, by one pass for all input elements.
+
+    Args:
+        requires_grad: `func` takes gradients with respect to its arguments.
+    """
+    several, given = _as_tuple(inputs, "inputs", "jacobian")
+    xs = [x.detach() for x in given]
+    seeds = unit_vectors(xs)
+    with BatchLevel(len(seeds[0]), "different") as batch, DualLevel() as level:
+        duals = [level.checked_dual(x, batch.batch(v)) for x, v in zip(xs, seeds, strict=True)]
+        for x in duals:
+            x._requires_grad = requires_grad
+        several_out, outputs = _evaluate(func, tuple(duals), "jacobian")
+        pairs = [level.parts(o) for o in outputs]
+        with level.below():
+            shapes = [o.shape for o, _ in pairs]
+            columns = [
+                batch.physical(o.new_zeros(o.shape) if t is None else t).detach() for o, t in pairs
+            ]
+    counts = [x.numel() for x in xs]
+    rows: list[Any] = [
+        [
+            part.movedim(0, -1).reshape(shape + x.shape)
+            for part, x in zip(column.split(counts), xs, strict=True)
+        ]
+        for column, shape in zip(columns, shapes, strict=True)
+    ]
+    if not several:  # where there are several inputs, PyTorch gives lists here
+        rows = [row[0] for row in rows]
+    if not several_out:
+        return rows[0]
+    return rows if several else tuple(rows)
+
+
 def hessian(
     func: Callable[..., Any],
     inputs: Any,
@@ -385,7 +444,7 @@ def hessian(
         inputs: a tensor or a tuple of them.
         create_graph: record the computation.
         strict: raise where the gradient does not depend on an input, instead of giving zeros.
-        vectorize: accepted, as for `jacobian`.
+        vectorize: as for `jacobian`.
         outer_jacobian_strategy: "reverse-mode", or with `vectorize` "forward-mode".
 
     Shape:
@@ -410,7 +469,12 @@ def hessian(
         _check_jacobian(found, strict, product=False)
         return tuple(_filled(found, xs, False, True, _NO_OUTPUT))
 
-    found = jacobian(gradient, given, create_graph, strict)
+    if outer_jacobian_strategy == "forward-mode":
+        if create_graph:
+            raise NotImplementedError(_FORWARD_GRAPH)
+        found = _forward_jacobian(gradient, given, requires_grad=True)
+    else:
+        found = jacobian(gradient, given, create_graph, strict, vectorize)
     return found if several else found[0][0]
 
 

@@ -246,3 +246,19 @@ def over_leading_axis(
         given = [None if t is None else level.batch(t) for t in tensors]
         found = function(*given)
         return [None if t is None else level.physical(t) for t in found]
+
+
+def unit_vectors(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """For each tensor the unit vectors of all of them together, its own part of each.
+
+    Shape: (the number of elements of all, *shape of the tensor).
+    """
+    counts = [t.numel() for t in tensors]
+    total = sum(counts)
+    found, start = [], 0
+    for t, count in zip(tensors, counts, strict=True):
+        part = np.zeros((total, count), t._dtype_numpy())
+        part[np.arange(start, start + count), np.arange(count)] = 1
+        found.append(wrap(part.reshape(total, *t._dims()), t.device))
+        start += count
+    return tuple(found)

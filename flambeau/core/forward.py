@@ -7,6 +7,7 @@ formula, so that both modes agree at kinks.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 from jax import lax
 
 from .execute import Op, Program
-from .levels import Level, settle, snapshot
+from .levels import Level, settle, snapshot, without_residuals
+from .state import modes
 from .tape import edge_of
 from .tensor import Tensor
 
@@ -24,6 +26,10 @@ Wanted = tuple[bool, ...]
 
 class DualLevel(Level):
     """A level of dual numbers: under each tensor are its value and its tangent, or None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def dual(self, primal: Tensor, tangent: Tensor | None) -> Tensor:
         """A tensor of this level; on the tape it has the place of its value."""
@@ -53,8 +59,28 @@ class DualLevel(Level):
             wanted = tuple([tangent is not None for _, tangent in pairs])
             found = iter(self.tangents(op, static, primals, results, wanted, tangents))
             pairs = [(t, next(found) if _is_inexact(t) else None) for t in results]
-        duals = tuple([t if tangent is None else self.dual(t, tangent) for t, tangent in pairs])
+        duals = tuple([t if d is None else self.make(t, tangent=d) for t, d in pairs])
+        self._record(op, inputs, static, label, duals)
         return duals if several else duals[0]
+
+    def _record(
+        self,
+        op: Op,
+        inputs: Sequence[Any],
+        static: tuple[Any, ...],
+        label: Any,
+        results: tuple[Tensor, ...],
+    ) -> None:
+        """Record the op on dual numbers, so that gradients taken inside have tangents, too."""
+        from .op import record
+
+        if not (modes.grad and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)):
+            return
+        op = without_residuals(op)
+        arrays = [x._array() if isinstance(x, Tensor) else x for x in inputs]
+        program = op.programs[static]
+        record(op, program, static, inputs, arrays, results, (), label or op.label)
+        self.nodes.update(t._node for t in results if t._node is not None)
 
     def tangents(
         self,
@@ -90,6 +116,11 @@ class DualLevel(Level):
     def close(self) -> None:
         """Take the tangents away from all tensors of this level."""
         settle(self)
+        for node in list(self.nodes):
+            node.values = [self._primal(v) for v in node.values]
+
+    def _primal(self, value: Any) -> Any:
+        return value.tensor._array() if self.lifted(value) else value
 
 
 class LinearLevel(DualLevel):

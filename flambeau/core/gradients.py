@@ -245,5 +245,20 @@ def _batched(
         )
 
     batches = _gradient_list(grad_outputs, len(results))
-    size = len(next(b for b in batches if b is not None))
-    return tuple(over_leading_axis(walk, size, batches))
+    for number, (batch, result) in enumerate(zip(batches, results, strict=True)):
+        if batch is not None and batch._dims()[1:] != _facts(result)[0]:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
+                "as the batch dimension. The sizes of the remaining dimensions are expected to "
+                "match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output[{number}] has a shape of {batch.shape} and output[{number}] has a "
+                f"shape of {Size(_facts(result)[0])}. If you only want some tensors in "
+                "`grad_output` to be considered batched, consider using vmap."
+            )
+    sizes = [len(b) for b in batches if b is not None]
+    if any(size != sizes[0] for size in sizes):
+        raise ValueError(
+            "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes "
+            f"{sizes} for the mapped dimension"
+        )
+    return tuple(over_leading_axis(walk, sizes[0], batches))

@@ -402,7 +402,7 @@ class GradLevel(Level):
         residuals: tuple[Any, ...] = ()
         with self.below():
             if recording and op.forward is not None and any(map(_has_history, lowers)):
-                op = _plain(op)  # what it keeps would have to be differentiated, too
+                op = without_residuals(op)  # what it keeps would have to be differentiated, too
             if recording and op.forward is not None:
                 forward = _forward(op, static)
                 out = apply(forward, lowers, static)
@@ -454,8 +454,10 @@ def _forward(op: Op, static: tuple[Any, ...]) -> _ForwardOp:
     return found
 
 
-def _plain(op: Op) -> Op:
-    """The op with JAX's derivative of its kernel."""
+def without_residuals(op: Op) -> Op:
+    """The op with a derivative that reads nothing but its operands and results."""
+    if op.forward is None:
+        return op
     found = _plain_ops.get(op)
     if found is None:
         name = op.label.removesuffix("Backward0")

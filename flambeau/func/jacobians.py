@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from ..core.tensor import Tensor, wrap
+from ..core.batching import unit_vectors
 from ..ops.pieces import split
 from .derivatives import Argnums, chosen, jvp, replaced, vjp
 from .mapping import check_randomness, vmap
 from .tree import flatten, map_leaves, rebuild
-
-
-def basis(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """For each tensor the unit vectors of all of them together, its own part of each.
-
-    Shape: (the number of elements of all, *shape of the tensor).
-    """
-    counts = [t.numel() for t in tensors]
-    total = sum(counts)
-    found, start = [], 0
-    for t, count in zip(tensors, counts, strict=True):
-        part = np.zeros((total, count), t._dtype_numpy())
-        part[np.arange(start, start + count), np.arange(count)] = 1
-        found.append(wrap(part.reshape(total, *t._dims()), t.device))
-        start += count
-    return tuple(found)
 
 
 def jacrev(
@@ -70,7 +52,7 @@ def jacrev(
 
         output, pull, *aux = vjp(of_chosen, *leaves, has_aux=has_aux)
         outputs, form = flatten(output)
-        seeds = basis(outputs)
+        seeds = unit_vectors(outputs)
         pulled = vmap(lambda *parts: pull(rebuild(list(parts), form)), chunk_size=chunk_size)
         rows = pulled(*seeds)
         blocks = []
@@ -129,7 +111,7 @@ def jacfwd(
             _, *found = jvp(of_chosen, tuple(leaves), seeds, has_aux=has_aux)
             return tuple(found)
 
-        result, *aux = vmap(push, randomness=randomness)(*basis(leaves))
+        result, *aux = vmap(push, randomness=randomness)(*unit_vectors(leaves))
         tangents, form = flatten(result)
         counts = [x.numel() for x in leaves]
         blocks = []
