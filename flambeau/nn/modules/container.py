@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.tensor import Tensor
 from ..parameter import Parameter
-from .module import Module, _indent
+from .module import Module, _addindent
 
 
 def _position(container: Any, index: Any) -> int:
@@ -48,12 +48,6 @@ class _Listed(Module):
         modules = list(self._modules.values())
         modules.insert(index, module)
         self._renumber(modules)
-
-    def extend(self, modules: Iterable[Module]) -> Any:
-        """Put several modules at the end."""
-        for module in modules:
-            self.append(module)
-        return self
 
     def append(self, module: Module) -> Any:
         """Put a module at the end."""
@@ -145,6 +139,12 @@ class Sequential(_Listed):
             raise ValueError(f"Non-positive multiplication factor {other} for {type(self)}")
         return other
 
+    def extend(self, sequential: Iterable[Module]) -> Sequential:
+        """Put several modules at the end."""
+        for module in sequential:
+            self.append(module)
+        return self
+
     def insert(self, index: int, module: Module) -> Sequential:
         """Put a module before the position `index`."""
         if not isinstance(module, Module):
@@ -200,7 +200,9 @@ class ModuleList(_Listed):
                 f"ModuleList.extend should be called with an iterable, but got "
                 f"{type(modules).__name__}"
             )
-        return super().extend(modules)
+        for module in modules:
+            self.append(module)
+        return self
 
     def __repr__(self) -> str:
         rows: list[list[Any]] = []  # first position, last position, text
@@ -216,7 +218,7 @@ class ModuleList(_Listed):
             name, times = str(first), ""
             if first != last:
                 name, times = f"{first}-{last}", f"{last - first + 1} x "
-            lines.append(_indent(f"({name}): {times}{text}", 2))
+            lines.append(_addindent(f"({name}): {times}{text}", 2))
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 

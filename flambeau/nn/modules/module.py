@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from types import NoneType
 from typing import Any
 
-from ... import dtypes
-from ...core.modes import no_grad
 from ...core.tensor import Tensor
-from ..parameter import Buffer, Parameter, is_lazy
+from ..parameter import Buffer, Parameter
 from . import hooks as global_hooks
 from .calling import Hooked
+from .converting import Convertible
 from .hooks import (
+    register_module_backward_hook,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -24,12 +26,13 @@ from .hooks import (
 from .state import Stateful, _IncompatibleKeys
 
 # Each module's own tables, in the order in which they are made.
-_TABLES: tuple[tuple[str, type], ...] = (
+_TABLES: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("_parameters", dict),
     ("_buffers", dict),
     ("_non_persistent_buffers_set", set),
     ("_backward_pre_hooks", OrderedDict),
     ("_backward_hooks", OrderedDict),
+    ("_is_full_backward_hook", NoneType),
     ("_forward_hooks", OrderedDict),
     ("_forward_hooks_with_kwargs", OrderedDict),
     ("_forward_hooks_always_called", OrderedDict),
@@ -43,7 +46,7 @@ _TABLES: tuple[tuple[str, type], ...] = (
 )
 
 
-class Module(Hooked, Stateful):
+class Module(Hooked, Convertible, Stateful):
     """The base of all neural-network modules.
 
     Assign parameters, buffers and modules to attributes in `__init__` (after
@@ -78,7 +81,6 @@ class Module(Hooked, Stateful):
             )
         tables = self.__dict__
         tables["training"] = True
-        tables["_is_full_backward_hook"] = None
         for name, table in _TABLES:
             tables[name] = table()
         if self.call_super_init:
@@ -110,12 +112,15 @@ class Module(Hooked, Stateful):
         if "_parameters" not in self.__dict__:
             raise AttributeError("cannot assign parameter before Module.__init__() call")
         self._check_name(name, "parameter", self._parameters)
-        if param is not None and not isinstance(param, Parameter):
+        if param is None:
+            self._parameters[name] = None
+            return
+        if not isinstance(param, Parameter):
             raise TypeError(
                 f"cannot assign '{_type_name(param)}' object to parameter '{name}' "
                 "(torch.nn.Parameter or None required)"
             )
-        if param is not None and param.grad_fn is not None:
+        if param.grad_fn is not None:
             raise ValueError(
                 f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be "
                 "created explicitly. To express '{name}' as a function of another Tensor, compute "
@@ -360,104 +365,6 @@ class Module(Hooked, Stateful):
         """The buffer of a dotted name."""
         return self._get_member(target, "a buffer", lambda m, n: n in m._buffers)
 
-    # Conversion
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Module:
-        """Replace the value of every parameter, gradient and buffer by `fn` of it."""
-        if recurse:
-            for module in self.children():
-                module._apply(fn)
-        for parameter in self._parameters.values():
-            if parameter is None:
-                continue
-            gradient = parameter.grad
-            with no_grad():
-                converted = fn(parameter.data if is_lazy(parameter) else parameter)
-            parameter.data = converted
-            if gradient is not None:
-                with no_grad():
-                    new = fn(gradient)
-                gradient.data = new
-                parameter._grad = gradient
-        for name, buffer in self._buffers.items():
-            if is_lazy(buffer):
-                buffer.data = fn(buffer.data)
-            elif buffer is not None:
-                self._buffers[name] = fn(buffer)
-        return self
-
-    def apply(self, fn: Callable[[Module], Any]) -> Module:
-        """Call `fn` with every submodule and with this module; returns the module."""
-        for module in self.children():
-            module.apply(fn)
-        fn(self)
-        return self
-
-    def to(self, *args: Any, **kwargs: Any) -> Module:
-        """Move parameters and buffers to a device, a floating type or a memory format, in place.
-
-        Integer buffers keep their type.
-        """
-        options = _parse_to(args, kwargs)
-        dtype = options["dtype"]
-        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
-            raise TypeError(
-                "nn.Module.to only accepts floating point or complex dtypes, but got desired "
-                f"dtype={dtype}"
-            )
-
-        def convert(tensor: Tensor) -> Tensor:
-            floating = tensor.dtype.is_floating_point or tensor.dtype.is_complex
-            arguments: dict[str, Any] = {}
-            if options["device"] is not None:
-                arguments["device"] = options["device"]
-            if dtype is not None and floating:
-                arguments["dtype"] = dtype
-            if options["memory_format"] is not None and tensor.ndim in (4, 5):
-                arguments["memory_format"] = options["memory_format"]
-            return tensor.to(**arguments) if arguments else tensor  # type: ignore[attr-defined]
-
-        return self._apply(convert)
-
-    def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
-        """Move parameters and buffers to a device without their values."""
-        from ...ops.filling import empty_like
-
-        return self._apply(lambda t: empty_like(t, device=device), recurse=recurse)
-
-    def type(self, dst_type: Any) -> Module:
-        """Convert all parameters and buffers to a type."""
-        return self._apply(lambda t: t.type(dst_type))  # type: ignore[attr-defined]
-
-    def _cast(self, dtype: Any) -> Module:
-        return self._apply(
-            lambda t: t.to(dtype) if t.dtype.is_floating_point else t  # type: ignore[attr-defined]
-        )
-
-    def float(self) -> Module:
-        """Convert floating parameters and buffers to float32."""
-        return self._cast(dtypes.float32)
-
-    def double(self) -> Module:
-        """Convert floating parameters and buffers to float64."""
-        return self._cast(dtypes.float64)
-
-    def half(self) -> Module:
-        """Convert floating parameters and buffers to float16."""
-        return self._cast(dtypes.float16)
-
-    def bfloat16(self) -> Module:
-        """Convert floating parameters and buffers to bfloat16."""
-        return self._cast(dtypes.bfloat16)
-
-    def cpu(self) -> Module:
-        """Move parameters and buffers to the CPU."""
-        return self._apply(lambda t: t.cpu())  # type: ignore[attr-defined]
-
-    def cuda(self, device: Any = None) -> Module:
-        """Move parameters and buffers to a GPU."""
-        return self._apply(lambda t: t.cuda(device))  # type: ignore[attr-defined]
-
     def train(self, mode: bool = True) -> Module:
         """Set training mode for this module and all below it."""
         if not isinstance(mode, bool):
@@ -492,13 +399,10 @@ class Module(Hooked, Stateful):
                 gradient.requires_grad_(False)
             gradient.zero_()  # type: ignore[attr-defined]
 
-    def share_memory(self) -> Module:
-        """Move parameters to memory that processes share."""
-        raise NotImplementedError("flambeau.nn.Module.share_memory")
-
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile `forward`."""
-        raise NotImplementedError("flambeau.nn.Module.compile")
+        """From now on call the module as one XLA program; the arguments are `compile`'s."""
+        library = importlib.import_module(__name__.partition(".")[0])
+        self.__dict__["_compiled_call_impl"] = library.compile(self, *args, **kwargs)
 
     # Printing and copying
 
@@ -513,7 +417,7 @@ class Module(Hooked, Stateful):
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
         children = [
-            f"({name}): " + _indent(repr(module), 2) for name, module in self._modules.items()
+            f"({name}): " + _addindent(repr(module), 2) for name, module in self._modules.items()
         ]
         if len(lines) == 1 and not children:
             return f"{self._get_name()}({lines[0]})"
@@ -528,7 +432,6 @@ class Module(Hooked, Stateful):
         for name, table in _TABLES:
             if name not in self.__dict__:
                 self.__dict__[name] = table()
-        self.__dict__.setdefault("_is_full_backward_hook", None)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
@@ -543,7 +446,7 @@ class Module(Hooked, Stateful):
         return replica
 
 
-def _indent(text: str, spaces: int) -> str:
+def _addindent(text: str, spaces: int) -> str:
     """`text` with all lines but the first indented."""
     first, *rest = text.split("\n")
     return "\n".join([first, *(" " * spaces + line for line in rest)])
@@ -561,21 +464,10 @@ def _type_name(value: Any) -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Device, type and memory format from the arguments of `to`."""
-    from ...ops.convert import _parse_to as parse
-
-    device, dtype, _, memory_format = parse(args, dict(kwargs))
-    if device is not None:
-        from ...core.device import resolve
-
-        resolve(device)
-    return {"device": device, "dtype": dtype, "memory_format": memory_format}
-
-
 __all__ = [
     "Module",
     "_IncompatibleKeys",
+    "register_module_backward_hook",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
