@@ -26,7 +26,6 @@ class Call:
 
     Attributes:
         program, plan: what runs (`plan.host` is None once XLA has taken over).
-        host: the plan's NumPy calls.
         residuals: the program gives `(outputs, residuals)`.
         several: the op gives a tuple.
         strides: the virtual strides of the result.
@@ -41,7 +40,6 @@ class Call:
         "derivative",
         "differentiable",
         "dtype",
-        "host",
         "infos",
         "node",
         "plan",
@@ -67,7 +65,6 @@ class Call:
     ):
         self.program = program
         self.plan = plan
-        self.host: Callable[..., Any] | None = plan.host.fast() if plan.host is not None else None
         self.residuals = residuals
         self.several = several
         self.strides = strides
@@ -88,20 +85,26 @@ class Backward:
         host: NumPy calls that give a result for every edge; None where NumPy has no form of it.
     """
 
-    __slots__ = ("host", "needs", "program")
+    __slots__ = ("host", "needs", "program", "quick")
 
     def __init__(self, program: Program, host: HostProgram | None, needs: Sequence[Any]):
         self.program = program
         self.needs = needs
-        self.host = host.spread(needs) if host is not None else None
+        self.host = host
+        self.quick: Callable[..., Any] | None = None
 
-    def run(self, on_host: bool, arrays: list[Any]) -> Sequence[Any]:
+    def run(self, on_host: bool | None, arrays: list[Any]) -> Sequence[Any]:
         """The gradient for every edge."""
         if on_host and self.host is not None:
             counters.host += 1
-            return self.host(*arrays)
-        counters.compiled += 1
-        found = iter(self.program.compiled(*arrays))
+            if self.quick is not None:
+                return self.quick(*arrays)
+            if self.host.warm:
+                self.quick = self.host.spread(self.needs)
+            found = iter(self.host.run(*arrays))
+        else:
+            counters.compiled += 1
+            found = iter(self.program.compiled(*arrays))
         return [next(found) if needed else None for needed in self.needs]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 from jax.interpreters import partial_eval
 
+from ..host.trace import Trace, traced
 from .execute import Op, Program
 
 # Note [What a node saves]
@@ -69,6 +70,7 @@ class Derivative:
         "ops",
         "saved_inputs",
         "saved_outputs",
+        "trace",
         "wanted",
     )
 
@@ -99,9 +101,12 @@ class Derivative:
             self.formula = formula
             if op.forward is not None:
                 self.fallback = automatic
-        used_inputs, used_outputs = self._reads(self.formula, inputs, outputs, visible)
+        trace = self._traced(self.formula, inputs, outputs, visible)
+        used_inputs, used_outputs = _reads(trace, inputs, outputs)
         if self.fallback is not None:
-            used_inputs |= self._reads(self.fallback, inputs, outputs[:visible], visible)[0]
+            made = outputs[:visible]
+            other = self._traced(self.fallback, inputs, made, visible)
+            used_inputs |= _reads(other, inputs, made)[0]
         self.saved_inputs = tuple(
             i
             for i, x in enumerate(inputs)
@@ -117,15 +122,18 @@ class Derivative:
             i: (tuple(x.shape), x.dtype) for i, x in enumerate(outputs) if i not in used_outputs
         }
         self.ops: dict[Any, Op] = {}
+        kept = [i in self.saved_inputs for i, x in enumerate(inputs) if x is not None]
+        kept += [j in used_outputs for j in range(len(outputs))] + [True] * visible
+        self.trace = _restricted(trace, kept)
 
-    def _reads(
+    def _traced(
         self,
         formula: Callable[..., Any],
         inputs: Sequence[Any],
         outputs: Sequence[Any],
         visible: int,
-    ) -> tuple[set[int], set[int]]:
-        """Positions of the inputs and outputs that the formula's result depends on."""
+    ) -> Trace:
+        """The formula over (inputs, outputs, gradients of the visible ones)."""
         ins = [i for i, x in enumerate(inputs) if x is not None]
         outs = list(range(len(outputs)))
 
@@ -139,10 +147,7 @@ class Derivative:
 
         shapes = [_abstract(inputs[i]) for i in ins] + [_abstract(x) for x in outputs]
         shapes += [_abstract(x) for x in outputs[:visible]]
-        jaxpr = jax.make_jaxpr(flat)(*shapes).jaxpr
-        _, used = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
-        made = {j for j in outs if used[len(ins) + j]}
-        return {i for at, i in enumerate(ins) if used[at]}, made
+        return traced(flat, shapes)
 
     def op(self, cts: tuple[bool, ...], recompute: bool = False) -> Op:
         """The derivative as an operation over (saved inputs, saved outputs, gradients).
@@ -153,7 +158,9 @@ class Derivative:
         """
         op = self.ops.get((cts, recompute))
         if op is None:
-            op = Op(self._kernel(cts, recompute), name=self.label)
+            op = Op(self._kernel(cts, recompute), name=self.label, static=False)
+            if all(cts) and not recompute:
+                op.programs[()].trace = self.trace
             self.ops[(cts, recompute)] = op
         return op
 
@@ -179,6 +186,25 @@ class Derivative:
             return _wanted(formula(gradients, tuple(inputs), outputs, needs), needs)
 
         return backward
+
+
+def _reads(
+    trace: Trace, inputs: Sequence[Any], outputs: Sequence[Any]
+) -> tuple[set[int], set[int]]:
+    """Positions of the inputs and outputs that a formula's result depends on."""
+    ins = [i for i, x in enumerate(inputs) if x is not None]
+    _, used = partial_eval.dce_jaxpr(trace.jaxpr, [True] * len(trace.jaxpr.outvars))
+    made = {j for j in range(len(outputs)) if used[len(ins) + j]}
+    return {i for at, i in enumerate(ins) if used[at]}, made
+
+
+def _restricted(trace: Trace, kept: Sequence[bool]) -> Trace:
+    """The trace without what its result does not need, as a function of the arguments `kept`."""
+    jaxpr, _ = partial_eval.dce_jaxpr(
+        trace.jaxpr, [True] * len(trace.jaxpr.outvars), instantiate=list(kept)
+    )
+    given = [g for g, keep in zip(trace.given, kept, strict=True) if keep]
+    return trace._replace(jaxpr=jaxpr, given=given)
 
 
 class SavedOutputs:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..config import config
 from ..host.lowering import HostProgram, Unsupported
+from ..host.trace import Trace
 from .state import modes
 
 # Note [Two tiers]
@@ -73,13 +74,21 @@ COMPILED = Plan(None, 0)
 class Program:
     """A kernel with its static arguments bound; `run(*arrays)` executes it on the CPU."""
 
-    __slots__ = ("call", "compiled", "derivatives", "plans")
+    __slots__ = ("_compiled", "call", "derivatives", "plans", "trace")
 
     def __init__(self, kernel: Callable[..., Any], static: dict[str, Any]):
         self.call = partial(kernel, **static) if static else kernel
-        self.compiled: Callable[..., Any] = jax.jit(self.call)
+        self._compiled: Callable[..., Any] | None = None
+        self.trace: Trace | None = None  # of the kernel for some shapes, where it is known already
         self.derivatives: dict[Any, Any] = {}
         self.plans: dict[tuple[Any, ...], Plan] = {}
+
+    @property
+    def compiled(self) -> Callable[..., Any]:
+        """The kernel compiled by XLA."""
+        if self._compiled is None:
+            self._compiled = jax.jit(self.call)
+        return self._compiled
 
     def run(self, *arrays: Any) -> Any:
         """Execute the kernel (Note [Two tiers])."""
@@ -142,7 +151,8 @@ class Program:
             jax.ShapeDtypeStruct(a.shape, a.dtype) if hasattr(a, "shape") else a for a in arrays
         ]
         try:
-            host = HostProgram.of(self.call, avals)
+            known = self.trace is not None and _alike(self.trace.given, avals)
+            host = HostProgram(self.trace) if known else HostProgram.of(self.call, avals)
         except Unsupported:
             return Plan(None, 0)
         if config.tier == "host":
@@ -152,6 +162,19 @@ class Program:
     def abstract(self, *arrays: Any) -> Any:
         """The shapes and types of the results, without computing them (the meta device)."""
         return jax.eval_shape(self.call, *arrays)
+
+
+def _alike(traced: Sequence[Any], given: Sequence[Any]) -> bool:
+    """Whether arguments have the shapes and types of those that were traced."""
+    if len(traced) != len(given):
+        return False
+    for a, b in zip(traced, given, strict=True):
+        if not hasattr(a, "shape") or not hasattr(b, "shape"):
+            if type(a) is not type(b):
+                return False
+        elif tuple(a.shape) != tuple(b.shape) or a.dtype != b.dtype:
+            return False
+    return True
 
 
 def calls_before_compiling(*programs: HostProgram) -> int:
@@ -210,6 +233,7 @@ class Op:
             when a gradient is needed; `vjp` then gets `outputs + residuals` as its `outputs`.
         differentiable: False for comparisons and the like.
         pointwise: the result takes the memory order of the operands, as elementwise functions do.
+        static: the kernel may have static parameters.
     """
 
     __slots__ = (
@@ -232,12 +256,10 @@ class Op:
         forward: Callable[..., Any] | None = None,
         differentiable: bool = True,
         pointwise: bool = False,
+        static: bool = True,
     ):
-        names = [
-            p.name
-            for p in inspect.signature(kernel).parameters.values()
-            if p.kind is p.KEYWORD_ONLY
-        ]
+        parameters = inspect.signature(kernel).parameters.values() if static else ()
+        names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
         self.kernel = kernel
         self.label = (name or _camel_case(kernel.__name__)) + "Backward0"
         self.vjp = vjp

@@ -179,7 +179,7 @@ def repeat(call: Call, inputs: Sequence[Any], arrays: list[Any], edges: list[Any
     on_host = plan.host is not None
     if on_host:
         counters.host += 1
-        out = call.host(*arrays)  # type: ignore[misc]
+        out = plan.host.run(*arrays)  # type: ignore[union-attr]
     else:
         counters.compiled += 1
         for i, array in enumerate(arrays):

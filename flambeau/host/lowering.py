@@ -16,9 +16,10 @@ import numpy as np
 from . import control, convolution, elementwise, selection, structural
 from .quiet import hush, unhush
 from .source import Expressed, Source, Step, execute, written
+from .trace import Trace, traced
 
 PRODUCTS_PER_ELEMENT = 100
-RUNS_BEFORE_SOURCE = 3
+RUNS_BEFORE_SOURCE = 6
 RULES: dict[str, Any] = {
     **elementwise.RULES,
     **structural.RULES,
@@ -46,27 +47,19 @@ class Unsupported(Exception):
 class HostProgram:
     """A kernel for arrays of given shapes and types, as NumPy calls; `run(*arrays)` makes them.
 
-    Args:
-        closed: the kernel's trace.
-        shape: the results of the trace, as `jax.make_jaxpr(return_shape=True)` gives them.
-        given: the arguments that it was traced with; None for those that it does without, Python
-            numbers for numbers.
-
     Attributes:
         cost: elements computed, summed over the calls; a multiplication of a matrix product or
             convolution counts a hundredth.
         calls: NumPy calls, those of a loop's body counted each time.
     """
 
-    def __init__(self, closed: Any, shape: Any, given: Sequence[Any]):
-        self.several = isinstance(shape, (tuple, list))
-        flat = self.several and all(hasattr(s, "shape") for s in shape)
-        self.tree = None if flat or not self.several else jax.tree.structure(shape)
+    def __init__(self, trace: Trace):
+        self.several, self.tree = trace.several, trace.tree
         lowering = _Lowering()
         env: dict[Any, Any] = {}
-        variables = iter(closed.jaxpr.invars)
+        variables = iter(trace.jaxpr.invars)
         self.inputs: list[tuple[int | None, Any]] = []
-        for argument in given:
+        for argument in trace.given:
             if argument is None:
                 self.inputs.append((None, None))
                 continue
@@ -75,7 +68,7 @@ class HostProgram:
             env[var] = _Value(slot, var.aval.shape, None)
             kind = None if hasattr(argument, "shape") else var.aval.dtype
             self.inputs.append((slot, kind))
-        outputs = lowering.lower(closed.jaxpr, closed.consts, env)
+        outputs = lowering.lower(trace.jaxpr, trace.consts, env)
         self.outputs = [lowering.materialised(v).slot for v in outputs]
         self.scalars = [v.shape == () for v in outputs]
         self.steps = lowering.steps
@@ -93,8 +86,7 @@ class HostProgram:
             call: the kernel, its static arguments bound.
             given: shape and type of each argument (`jax.ShapeDtypeStruct`), None, or a number.
         """
-        closed, shape = jax.make_jaxpr(call, return_shape=True)(*given)
-        return cls(closed, shape, given)
+        return cls(traced(call, given))
 
     def __call__(self, *arrays: Any) -> Any:
         return self.run(*arrays)
@@ -102,7 +94,7 @@ class HostProgram:
     def _one_by_one(self, *arrays: Any) -> Any:
         """Make the calls from the list; later runs have them as one function."""
         self.runs += 1
-        if self.runs >= RUNS_BEFORE_SOURCE:
+        if self.runs > RUNS_BEFORE_SOURCE:
             return self.fast()(*arrays)
         env = self.template.copy()
         for (slot, kind), array in zip(self.inputs, arrays, strict=True):
@@ -118,6 +110,11 @@ class HostProgram:
         if self.tree is not None:
             return jax.tree.unflatten(self.tree, found)
         return tuple(found) if self.several else found[0]
+
+    @property
+    def warm(self) -> bool:
+        """Whether it was run so often that source pays."""
+        return self.runs > RUNS_BEFORE_SOURCE
 
     def fast(self) -> Callable[..., Any]:
         """The calls as one Python function, which `run` is from now on."""
