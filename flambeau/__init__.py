@@ -70,8 +70,8 @@ Storage = _legacy_storages["FloatStorage"]
 
 _LAZY = frozenset(
     """
-    _C _dynamo _inductor accelerator amp autograd backends compiler cpu cuda datasets
-    distributed distributions fft func functional hub jit linalg mps multiprocessing nn optim random
+    _C _dynamo _inductor accelerator amp autograd backends compiler cpu cuda datasets distributed
+    distributions fft func functional hub jit linalg mps multiprocessing nn optim profiler random
     serialization special storage testing torch_version types utils version xpu
     """.split()  # noqa: SIM905
 )
@@ -91,7 +91,7 @@ _ELSEWHERE = {
 _NOT_BUILT = frozenset(
     """
     Event Stream affine_grid_generator ao cond dsmm export from_file futures fx hsmm
-    hspmm int_repr library lobpcg masked mtia nested onnx overrides package profiler
+    hspmm int_repr library lobpcg masked mtia nested onnx overrides package
     quantize_per_channel quantize_per_tensor quantization saddmm segment_reduce signal sparse
     sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_csc_tensor
     sparse_csr_tensor unify_type_list while_loop

@@ -25,6 +25,28 @@ from .torch_version import TorchVersion
 
 _PACKAGE = __name__.partition(".")[0]
 _INTERNAL = ("core", "host", "kernels")  # folders that PyTorch has nothing like
+# Modules of PyTorch's that a larger module takes the place of here.
+_LARGER = {
+    f"torch.optim.{name}": "optim"
+    for name in (
+        "_adafactor",
+        "_muon",
+        "adadelta",
+        "adagrad",
+        "adam",
+        "adamax",
+        "adamw",
+        "asgd",
+        "nadam",
+        "radam",
+        "rmsprop",
+        "rprop",
+        "sgd",
+    )
+} | {
+    "torch.utils.data._utils": "utils.data",
+    "torch.utils.data._utils.collate": "utils.data.collate",
+}
 _adopted: set[str] = set()
 
 
@@ -128,7 +150,9 @@ class _Torch:
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name.partition(".")[0] != "torch":
             return None
-        ours = _PACKAGE + name.removeprefix("torch")
+        ours = f"{_PACKAGE}{name.removeprefix('torch')}"
+        if name in _LARGER:
+            ours = f"{_PACKAGE}.{_LARGER[name]}"
         try:
             module = importlib.import_module(ours)
         except ModuleNotFoundError as error:

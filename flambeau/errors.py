@@ -24,6 +24,7 @@ _HINTS = {  # parts of names -> what to do instead
     "jit": "run the Python model itself, with flambeau.compile where speed matters",
     "nested": "pad the sequences and pass a mask",
     "onnx": "there is no ONNX writer; jax.export writes StableHLO",
+    "profiler": "jax.profiler.trace records what runs",
     "quantization": "bfloat16 is the smallest type that models are trained in",
     "sparse": "keep the data dense",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core.function import Function
 from ..core.gradients import backward, grad
 from ..core.modes import detect_anomaly, set_detect_anomaly
-from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph
+from . import anomaly_mode, forward_ad, function, functional, grad_mode, graph, profiler
 from .function import NestedIOFunction
 from .grad_mode import (
     enable_grad,
@@ -38,6 +38,7 @@ __all__ = [
     "graph",
     "inference_mode",
     "no_grad",
+    "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
     "set_multithreading_enabled",
