@@ -267,7 +267,8 @@ def max_unpool(rank: int, input: Tensor, indices: Tensor, size: tuple[int, ...])
                     f"Found an invalid max index: {wrong} (output volumes are of size "
                     f"{'x'.join(map(str, size))})"
                 )
-    return apply(MAX_UNPOOL[rank], (input, indices), (size,))
+    result = apply(MAX_UNPOOL[rank], (input, indices), (size,))
+    return checks.keep_format(result, input) if rank == 2 else result
 
 
 def _define(rank: int) -> None:

@@ -327,7 +327,8 @@ def flex_attention(
         changed: Any = score_mod(scores, *places)
         scores = changed.to(wide).expand(scores.shape)
     if block_mask is not None:
-        kept = block_mask.mask_mod(*places)
+        mask: Any = block_mask.mask_mod
+        kept = mask(*places)
         scores = FUNCTIONS["where"](kept, scores, -math.inf)
     result = _mix(scores, v).to(query.dtype)
     if return_lse:

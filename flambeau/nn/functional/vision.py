@@ -101,7 +101,8 @@ def interpolate(
         factors = (None,) * len(target)
     _check_type(input, mode, antialias)
     static = (target, factors, _SMOOTH.get(mode, mode), bool(align_corners))
-    return ops.interpolate(input, static, _label(mode, len(target), antialias), antialias)
+    result = ops.interpolate(input, static, _label(mode, len(target), antialias), antialias)
+    return ops.checks.keep_format(result, input)
 
 
 def _check_type(input: Tensor, mode: str, antialias: bool) -> None:
