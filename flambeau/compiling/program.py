@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core import tracing
 from ..core.execute import Op
+from ..core.layout import host_replay
 from ..core.storage import Storage
 from ..core.tape import edge_of, named
 from ..core.tensor import Tensor, wrap
@@ -172,6 +173,11 @@ class Program:
             (by_key.get(key), capture.sources[key][0][0], output, versions, counted)
             for key, output, versions, counted in capture.written
         ]
+        self.checks = [
+            (places[slot], steps, offsets, check)
+            for slot, steps, offsets, check in trace.checks
+            if slot in places
+        ]
         self.shapes = [(tuple(slots[k].shape), np.dtype(slots[k].dtype)) for k in self.order]
         self.asked = [
             (capture.handles[id(t)][0], entry is None)
@@ -212,6 +218,10 @@ class Program:
         assert bound is not None
         arrays = bound.inputs
         bound.inputs = []
+        for position, steps, offsets, check in self.checks:
+            values = host_replay(np.asarray(arrays[position]), steps, offsets)
+            if values is not None:
+                check(values)
         for position, read in self.live_numbers:
             arrays[position] = read()
         for position, read in self.host:

@@ -90,6 +90,7 @@ class Trace:
     facts: list[Fact] = field(default_factory=list)
     before: list[Callable[[], None] | int] = field(default_factory=list)
     after: list[Callable[[], None]] = field(default_factory=list)
+    checks: list[tuple[int, Any, Any, Callable[[Any], None]]] = field(default_factory=list)
     undo: list[Callable[[], Any]] = field(default_factory=list)
     settled: dict[int, Any] = field(default_factory=dict)
     grads: dict[int, tuple[Tensor, Tensor | None, bool]] = field(default_factory=dict)
@@ -175,6 +176,12 @@ class Trace:
                     f"outside of it ({node.label}): compile the part that records it as well, or "
                     "call backward() outside"
                 )
+
+    def check(self, tensor: Tensor, check: Callable[[Any], None]) -> None:
+        """Before each run, check what `tensor` holds, if it is (a view of) an input."""
+        kept = self.kept.get(id(tensor._storage))
+        if kept is not None and kept.slot is not None and not kept.written:
+            self.checks.append((kept.slot, tensor._steps, tensor._offsets, check))
 
     def restore(self) -> None:
         """Put all storages and gradients back as they were."""

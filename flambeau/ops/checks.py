@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.core
@@ -62,6 +62,15 @@ def values(x: Tensor) -> np.ndarray | None:
     if x.device.type == "meta" or isinstance(x._storage.array, jax.core.Tracer):
         return None
     return x._host()
+
+
+def when_known(x: Tensor, check: Callable[[np.ndarray], None]) -> None:
+    """Check the values: at once, or before each run of the function that is being compiled."""
+    known = values(x)
+    if known is not None:
+        check(known)
+    elif modes.trace is not None:
+        modes.trace.check(x, check)
 
 
 def keep_format(result: Tensor, *inputs: Tensor | None) -> Tensor:

@@ -33,8 +33,10 @@ def _check_indices(function: str, indices: Tensor, rows: int) -> None:
             f"types: Long, Int; but got {type_name(indices.dtype, indices.device)} instead "
             f"(while checking arguments for {function})"
         )
-    values = checks.values(indices)
-    if values is not None and values.size and not 0 <= values.min() <= values.max() < rows:
+
+    def check(values: np.ndarray) -> None:
+        if not values.size or 0 <= values.min() <= values.max() < rows:
+            return
         if function == "embedding":
             raise IndexError("index out of range in self")
         wrong = values[(values < 0) | (values >= rows)].flat[0]
@@ -43,6 +45,8 @@ def _check_indices(function: str, indices: Tensor, rows: int) -> None:
             f"embedding_bag: Expected idx >= 0 && idx < num_embeddings but found index {place} to "
             f"be {wrong}"
         )
+
+    checks.when_known(indices, check)
 
 
 @declare(method=False)

@@ -19,7 +19,8 @@ from ..core.tensor import Tensor
 from ..core.views import before_write, check_overlap, check_writable, overwrite
 from ..errors import PARTIAL_OVERLAP, dimension
 from ..kernels import indexing as kernels
-from .arguments import check_tensor, follow_layout, integer, known, numpy_names
+from .arguments import check_tensor, follow_layout, integer, numpy_names
+from .checks import when_known
 from .masks import MASKED_FILL, mask_places, picked_by_mask
 from .registry import SAME_TYPE, cast, declare
 from .views import reshape_to, stride_of
@@ -44,13 +45,13 @@ _INTEGERS = (dtypes.int64, dtypes.int32)
 
 def check_range(index: Tensor, size: int, error: type[Exception], text: str, low: int = 0) -> None:
     """Raise `error` where an index is below `low` or not below `size`; `{}` in the text is it."""
-    values = known(index)
-    if values is None or not values.size:
-        return
-    smallest, largest = int(values.min()), int(values.max())
-    if smallest < low or largest >= size:
-        outside = (values < low) | (values >= size)
-        raise error(text.format(int(values[outside].flat[0])))
+
+    def check(values: np.ndarray) -> None:
+        if values.size and not low <= int(values.min()) <= int(values.max()) < size:
+            outside = (values < low) | (values >= size)
+            raise error(text.format(int(values[outside].flat[0])))
+
+    when_known(index, check)
 
 
 def _out_of_bounds(axis: int, size: int) -> str:

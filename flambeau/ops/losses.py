@@ -113,12 +113,13 @@ def weighted(
 
 def class_target(target: Tensor, classes: int, ignore_index: int) -> None:
     """IndexError where a class is out of range."""
-    values = checks.values(target)
-    if values is None:
-        return
-    wrong = (values != ignore_index) & ((values < 0) | (values >= classes))
-    if wrong.any():
-        raise IndexError(f"Target {values[wrong].flat[0]} is out of bounds.")
+
+    def check(values: np.ndarray) -> None:
+        wrong = (values != ignore_index) & ((values < 0) | (values >= classes))
+        if wrong.any():
+            raise IndexError(f"Target {values[wrong].flat[0]} is out of bounds.")
+
+    checks.when_known(target, check)
 
 
 def _check_class_shapes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
@@ -389,6 +390,9 @@ def _padded_targets(targets: Tensor, lengths: np.ndarray) -> np.ndarray:
 
 def probabilities(x: Tensor, word: str) -> None:
     """RuntimeError unless all values lie in [0, 1]."""
-    values = checks.values(x)
-    if values is not None and not ((values >= 0) & (values <= 1)).all():
-        raise RuntimeError(f"all elements of {word} should be between 0 and 1")
+
+    def check(values: np.ndarray) -> None:
+        if not ((values >= 0) & (values <= 1)).all():
+            raise RuntimeError(f"all elements of {word} should be between 0 and 1")
+
+    checks.when_known(x, check)
