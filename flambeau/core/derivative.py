@@ -58,6 +58,7 @@ class Derivative:
     Attributes:
         saved_inputs, saved_outputs: positions of what it reads.
         wanted: whether any input needs a gradient.
+        zeros: see `Op`.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Derivative:
         "saved_outputs",
         "trace",
         "wanted",
+        "zeros",
     )
 
     def __init__(
@@ -88,8 +90,9 @@ class Derivative:
         self.needs = needs
         self.wanted = any(needs)
         self.label = op.label
+        self.zeros = op.zeros
         self.fallback: Callable[..., Any] | None = None
-        automatic = _automatic(program.call)
+        automatic = automatic(program.call)
         if op.vjp is None:
             self.formula = automatic
         else:
@@ -232,7 +235,7 @@ def _abstract(x: Any) -> Any:
     return x if not hasattr(x, "shape") else jax.ShapeDtypeStruct(x.shape, x.dtype)
 
 
-def _automatic(call: Callable[..., Any]) -> Callable[..., Any]:
+def automatic(call: Callable[..., Any]) -> Callable[..., Any]:
     """JAX's derivative of a kernel, in PyTorch's convention for complex numbers.
 
     JAX multiplies by the derivative, PyTorch by its conjugate, hence the conjugations.

@@ -151,8 +151,10 @@ class Program:
             jax.ShapeDtypeStruct(a.shape, a.dtype) if hasattr(a, "shape") else a for a in arrays
         ]
         try:
-            known = self.trace is not None and _alike(self.trace.given, avals)
-            host = HostProgram(self.trace) if known else HostProgram.of(self.call, avals)
+            if self.trace is not None and _alike(self.trace.given, avals):
+                host = HostProgram(self.trace)
+            else:
+                host = HostProgram.of(self.call, avals)
         except Unsupported:
             return Plan(None, 0)
         if config.tier == "host":
@@ -234,6 +236,8 @@ class Op:
         differentiable: False for comparisons and the like.
         pointwise: the result takes the memory order of the operands, as elementwise functions do.
         static: the kernel may have static parameters.
+        zeros: a gradient that did not arrive may be taken for zeros (no output has an infinite
+            slope), which saves making a derivative for each set of gradients.
     """
 
     __slots__ = (
@@ -245,6 +249,7 @@ class Op:
         "pointwise",
         "programs",
         "vjp",
+        "zeros",
     )
 
     def __init__(
@@ -257,6 +262,7 @@ class Op:
         differentiable: bool = True,
         pointwise: bool = False,
         static: bool = True,
+        zeros: bool = False,
     ):
         parameters = inspect.signature(kernel).parameters.values() if static else ()
         names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
@@ -266,6 +272,7 @@ class Op:
         self.forward = forward
         self.differentiable = differentiable
         self.pointwise = pointwise
+        self.zeros = zeros
         self.programs = ProgramCache(kernel, tuple(names))
         self.calls: dict[tuple[Any, ...], Any] = {}  # Note [Known calls]
 

@@ -411,6 +411,11 @@ class OpNode(Node):
         derivative = self.derivative
         if not arrived or not derivative.wanted:
             return [None] * len(self.pairs)
+        if derivative.zeros and self.on_host and not create_graph:
+            arrived = gradients = [
+                np.zeros(o.shape, o.dtype) if g is None else g
+                for g, o in zip(gradients, self.outputs, strict=True)
+            ]
         recompute = create_graph and derivative.fallback is not None
         present = tuple([g is not None for g in gradients])
         op = derivative.op(present, recompute)

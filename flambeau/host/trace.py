@@ -11,6 +11,9 @@ import jax.core
 import numpy as np
 
 
+NESTS = (tuple, list, dict)
+
+
 class Trace(NamedTuple):
     """A kernel's trace.
 
@@ -45,7 +48,7 @@ def traced(call: Callable[..., Any], given: Sequence[Any]) -> Trace:
         result = call(*full)
         values, tree = jax.tree.flatten(result)
         several = isinstance(result, (tuple, list))
-        plain = several and len(values) == len(result)
+        plain = several and not any(r is None or isinstance(r, NESTS) for r in result)
         nest.extend([several, None if plain or not several else tree])
         return values
 

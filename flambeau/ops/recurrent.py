@@ -21,9 +21,11 @@ from .joining import cat, stack
 from .packing import Packing, packing_of
 from .registry import FUNCTIONS, cast, declare
 
-RNN = Op(kernels.rnn, name="Stack", vjp=kernels.rnn_vjp)
-GRU = Op(kernels.gru, name="Stack", vjp=kernels.gru_vjp, forward=kernels.gru_forward)
-LSTM = Op(kernels.lstm, name="Stack", vjp=kernels.lstm_vjp, forward=kernels.lstm_forward)
+RNN = Op(kernels.rnn, name="Stack", vjp=kernels.rnn_vjp, zeros=True)
+GRU = Op(kernels.gru, name="Stack", vjp=kernels.gru_vjp, forward=kernels.gru_forward, zeros=True)
+LSTM = Op(
+    kernels.lstm, name="Stack", vjp=kernels.lstm_vjp, forward=kernels.lstm_forward, zeros=True
+)
 RNN_CELL = Op(kernels.rnn_cell, name="Tanh")
 GRU_CELL = Op(kernels.gru_cell, name="Add")
 LSTM_CELL = Op(kernels.lstm_cell, name="Mul")
