@@ -92,9 +92,9 @@ class Derivative:
         self.label = op.label
         self.zeros = op.zeros
         self.fallback: Callable[..., Any] | None = None
-        automatic = automatic(program.call)
+        by_jax = automatic(program.call)
         if op.vjp is None:
-            self.formula = automatic
+            self.formula = by_jax
         else:
             own, bound = op.vjp, dict(zip(names, static, strict=True))
 
@@ -103,7 +103,7 @@ class Derivative:
 
             self.formula = formula
             if op.forward is not None:
-                self.fallback = automatic
+                self.fallback = by_jax
         trace = self._traced(self.formula, inputs, outputs, visible)
         used_inputs, used_outputs = _reads(trace, inputs, outputs)
         if self.fallback is not None:

@@ -342,6 +342,7 @@ def _result_strides(inputs: Sequence[Any], shape: tuple[int, ...]) -> tuple[int,
 # These save a number as if it were a tensor, or release a write in place: they, too, can only be
 # walked through once.
 SINGLE_USE = {"MulBackward0", "DivBackward0", "CopySlices"}
+UNWATCHED = (None, 0)  # in `watched`: a hook has the value, and its storage is not kept alive
 
 
 class OpNode(Node):
@@ -381,6 +382,7 @@ class OpNode(Node):
             for i, watch in enumerate(watched):
                 if watch is not None:
                     values[i] = _Packed(pack(wrap(values[i], device)), unpack)
+            self.watched = [None if w is None else UNWATCHED for w in watched]
 
     def release(self) -> None:
         if not self.derivative.wanted:

@@ -10,7 +10,6 @@ import jax
 import jax.core
 import numpy as np
 
-
 NESTS = (tuple, list, dict)
 
 
