@@ -25,6 +25,7 @@ from .walk import Walk
 
 _storage_of = attrgetter("_storage")
 _array_of = attrgetter("array")
+_version_of = attrgetter("version")
 _flag_of = attrgetter("_requires_grad")
 
 
@@ -250,12 +251,13 @@ class Program:
             array = outputs[output] if type(output) is int else output.make(()).array
             if storage.external:
                 storage.write(array)
-                storage.version += versions - 1
-                storage.counted += counted - 1
+                versions -= 1
+                counted -= 1
             else:
                 storage.array = array
-                storage.version += versions
-                storage.counted += counted
+            storage.version += versions
+            storage.counted += counted
+        bound.note_versions()
         run.storages = [entry.make(outputs) for entry in self.storages]
         for kind, target, *rest in self.effects:
             if kind == "grad":
@@ -308,6 +310,8 @@ class _Binding:
         self.storages: list[Storage] = []
         self.known: list[int] = []
         self.donated = set(program.donated)
+        self.versions: list[int] = []
+        self.counts: list[int] = []
         self.writers: list[tuple[Storage, Any, int, int]] | None = None
         self.inputs: list[Any] = []
 
@@ -325,14 +329,18 @@ class _Binding:
                 return f"{self.paths[number]} no longer shares memory with what it shared it with"
         arrays: list[Any] = [None] * len(self.program.order)
         shapes, donated = self.program.shapes, self.donated
-        for position, storage, path in zip(self.positions, storages, self.paths, strict=True):
-            array = storage.array
-            if (array.shape, array.dtype) != shapes[position]:
-                return _changed(path, shapes[position], array)
-            arrays[position] = (
-                _given_away(storage, array) if position in donated else _settled(storage, array)
-            )
-            del array
+        if [*map(_version_of, storages)] == self.versions and self._owns(storages):
+            for position, storage in zip(self.positions, storages, strict=True):
+                arrays[position] = storage.array
+        else:
+            for position, storage, path in zip(self.positions, storages, self.paths, strict=True):
+                array = storage.array
+                if (array.shape, array.dtype) != shapes[position]:
+                    return _changed(path, shapes[position], array)
+                arrays[position] = (
+                    _given_away(storage, array) if position in donated else _settled(storage, array)
+                )
+                del array
         seen: dict[int, int] = {}
         for position, finds, path in self.others:
             storage = run.find(finds[0])._storage
@@ -351,6 +359,22 @@ class _Binding:
         self.inputs = arrays
         return None
 
+    def note_versions(self) -> None:
+        """After a run: what the storages hold now is known to fit, until someone writes to them."""
+        storages = self.storages
+        if any(storage.external for storage in storages):
+            self.versions = []
+            return
+        self.versions = [*map(_version_of, storages)]
+        self.counts = [_ALONE if p in self.donated else 0 for p in self.positions]
+
+    def _owns(self, storages: list[Storage]) -> bool:
+        """Whether nobody else holds an array that the program is to overwrite."""
+        held = map(sys.getrefcount, map(_array_of, storages))
+        return all(
+            not limit or count <= limit for count, limit in zip(held, self.counts, strict=True)
+        )
+
     def writes(self, run: Run) -> list[tuple[Storage, Any, int, int]]:
         """The storages to write, with the outputs that they get."""
         if self.writers is None:
@@ -364,6 +388,9 @@ class _Binding:
         if not self.moving:
             return self.writers
         return self.writers + [(run.find(find)._storage, *rest) for find, rest in self.moving]
+
+
+_ALONE = 2  # references to an array that only its storage holds, as `getrefcount` counts
 
 
 def _is(a: Any, b: Any) -> bool:
