@@ -174,7 +174,7 @@ def expanded_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape:
     """Strides of a broadcast: 0 along new and enlarged axes."""
     offset = len(new_shape) - len(shape)
     result = [0] * len(new_shape)
-    following = 1
+    following = 1 if shape else 0
     for i in range(len(new_shape) - 1, -1, -1):
         if i >= offset:
             result[i] = strides[i - offset] if shape[i - offset] == new_shape[i] else 0

@@ -23,15 +23,18 @@ def lockstep(
     strides: bool = True,
     texts: bool = True,
     raises: bool = False,
+    relative: float | None = None,
 ) -> Callable:
     """Turn `program(t, ...)` into a test: what it returns must be the same on both libraries.
 
     `t` is the library's module. With `raises=True` the program must end in an error, whose
     class and (with `texts`) text must agree; otherwise the oracle must not raise. Either way a
-    slip in the program cannot pass as agreement.
+    slip in the program cannot pass as agreement. `relative` replaces the tolerance of floats.
     """
     if program is None:
-        return functools.partial(lockstep, strides=strides, texts=texts, raises=raises)
+        return functools.partial(
+            lockstep, strides=strides, texts=texts, raises=raises, relative=relative
+        )
 
     @functools.wraps(program)
     def test(*args, **kwargs):
@@ -46,7 +49,7 @@ def lockstep(
             assert expected.error is None, f"the oracle raised {describe(expected.error)}"
             assert expected.value is not None, "nothing to compare"
         actual = run(subject(), play)
-        found = differences(expected, actual, strides=strides, texts=texts)
+        found = differences(expected, actual, relative=relative, strides=strides, texts=texts)
         if absent := expected.warned - actual.warned - ORACLE_ONLY:
             found.append(f"did not warn {sorted(absent)}")
         assert not found, "\n".join(found)
