@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 from jax import lax
 
+from .derivative import automatic
 from .execute import Op, Program
 from .levels import Level, settle, snapshot, without_residuals
 from .state import modes
@@ -22,6 +24,10 @@ from .tape import edge_of
 from .tensor import Tensor
 
 Wanted = tuple[bool, ...]
+
+# The formulas of these ops are not linear in the gradient as JAX sees it, or are not the derivative
+# where indices repeat; here JAX's derivative of the kernel is right.
+PUSHED = ("LogcumsumexpBackward", "MaxUnpool")
 
 
 class DualLevel(Level):
@@ -205,12 +211,13 @@ def _kernel(
             lax.convert_element_type(t, inputs[i].dtype)
             for i, t in zip(places, arrays[len(wanted) + outputs :], strict=True)
         ]
-        if op.vjp is None:
+        if op.vjp is None or op.label.startswith(PUSHED):
             return _pushed(program.call, inputs, places, tangents)
         if op.forward is not None:
             made, kept = op.forward(*inputs, **bound)
             results = (*made, *kept)
-        return _transposed(op, bound, inputs, results, outputs, places, tangents)
+        formula = partial(op.vjp, **bound)
+        return _transposed(formula, inputs, results, outputs, places, tangents)
 
     return linear
 
@@ -224,14 +231,35 @@ def _pushed(call: Callable[..., Any], inputs: Any, places: list[int], tangents: 
             full[i] = x
         return call(*full)
 
-    _, found = jax.jvp(of_chosen, [inputs[i] for i in places], tangents)
+    chosen = [inputs[i] for i in places]
+    if _has_backward_rule(jax.make_jaxpr(of_chosen)(*chosen).jaxpr):
+        found = call(*inputs)
+        results = found if isinstance(found, (tuple, list)) else (found,)
+        formula = automatic(call)
+        return _transposed(formula, inputs, results, len(results), places, tangents)
+    _, found = jax.jvp(of_chosen, chosen, tangents)
     found = found if isinstance(found, (tuple, list)) else (found,)
     return tuple([t for t in found if t.dtype != jax.dtypes.float0])
 
 
+def _has_backward_rule(jaxpr: Any) -> bool:
+    """Whether something in a kernel has a rule for reverse mode alone."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name.startswith("custom_vjp_call"):
+            return True
+        inner = [p for value in equation.params.values() for p in _as_list(value)]
+        inner = [getattr(p, "jaxpr", p) for p in inner]
+        if any(_has_backward_rule(p) for p in inner if hasattr(p, "eqns")):
+            return True
+    return False
+
+
+def _as_list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (tuple, list)) else (value,)
+
+
 def _transposed(
-    op: Op,
-    static: dict[str, Any],
+    formula: Callable[..., Any],
     inputs: Any,
     results: Any,
     outputs: int,
@@ -250,18 +278,21 @@ def _transposed(
         given: list[Any] = [None] * outputs
         for i, gradient in zip(inexact, gradients, strict=True):
             given[i] = gradient
-        found = op.vjp(tuple(given), tuple(inputs), tuple(results), needs, **static)  # type: ignore[misc]
-        return [found[i] for i in places]
+        found = formula(tuple(given), tuple(inputs), tuple(results), needs)
+        return {i: found[i] for i in places if found[i] is not None}
 
     zeros = [lax.full_like(results[i], 0) for i in inexact]
     found, transpose = jax.vjp(backward, *zeros)
-    given = [
-        lax.conj(t) if t.dtype.kind == "c" else t
-        for t in (
-            lax.convert_element_type(t, g.dtype) for t, g in zip(tangents, found, strict=True)
-        )
-    ]
-    return tuple([lax.conj(t) if t.dtype.kind == "c" else t for t in transpose(given)])
+    given = {
+        i: _conjugate(lax.convert_element_type(t, found[i].dtype))
+        for i, t in zip(places, tangents, strict=True)
+        if i in found
+    }
+    return tuple(map(_conjugate, transpose(given)))
+
+
+def _conjugate(x: Any) -> Any:
+    return lax.conj(x) if x.dtype.kind == "c" else x
 
 
 __all__ = ["DualLevel", "LinearLevel", "linear_op"]

@@ -68,6 +68,8 @@ def _root_gradients(
             )
         if edge is None:
             raise RuntimeError(NO_GRAD_ROOT.format(number))
+        if modes.levels:
+            gradient = modes.levels[-1].seed(gradient)
         roots.append((edge, gradient if create_graph else gradient._array()))
     return roots
 
@@ -251,7 +253,7 @@ def _batched(
                 "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
                 "as the batch dimension. The sizes of the remaining dimensions are expected to "
                 "match the shape of corresponding output, but a mismatch was detected: "
-                f"grad_output[{number}] has a shape of {batch.shape} and output[{number}] has a "
+                f"grad_output[{number}] has a shape of {Size(batch._dims()[1:])} and output[{number}] has a "
                 f"shape of {Size(_facts(result)[0])}. If you only want some tensors in "
                 "`grad_output` to be considered batched, consider using vmap."
             )

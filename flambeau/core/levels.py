@@ -136,6 +136,10 @@ class Level:
 
     # Services
 
+    def seed(self, gradient: Tensor) -> Tensor:
+        """A gradient as one of this level, where a walk at it would forget its history below."""
+        return gradient
+
     def lifted(self, value: Any) -> Lifted | None:
         """What a tensor holds at this level; None where it is not lifted to it."""
         array = value._array() if isinstance(value, Tensor) else value
@@ -388,6 +392,9 @@ class GradLevel(Level):
     def lift(self, x: Tensor) -> Tensor:
         """A tensor at this level; one from below has no history at it."""
         return x if self.lifted(x) is not None else self.make(snapshot(x))
+
+    def seed(self, gradient: Tensor) -> Tensor:
+        return self.lift(gradient)
 
     def apply(self, op: Op, inputs: Sequence[Any], static: tuple[Any, ...], label: Any) -> Any:
         from .op import apply, record

@@ -11,7 +11,7 @@ from ..core.forward import DualLevel, LinearLevel
 from ..core.levels import GradLevel, write_back
 from ..core.tensor import Tensor
 from ..ops.filling import zeros_like
-from .tree import Structure, flatten, map_leaves, rebuild
+from .tree import Structure, flatten, rebuild
 
 Argnums = int | tuple[int, ...]
 
@@ -57,6 +57,17 @@ def with_aux(output: Any, where: str) -> tuple[Any, Any]:
             f"{where}: output of function f should be a tuple: (output, aux) if has_aux is True"
         )
     return output
+
+
+def _lowered(level: Any, aux: Any, has_aux: bool) -> Any:
+    """Auxiliary results, below the level."""
+    if not has_aux:
+        return None
+    leaves, structure = flatten(aux)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise RuntimeError(f"Expected tensors, got unsupported type {type(leaf)}")
+    return rebuild([level.lower(t) for t in leaves], structure)
 
 
 # Reverse mode
@@ -136,7 +147,7 @@ def grad_and_value(
             value = level.lower(output)
             if not has_aux:
                 return found, value
-            return found, (value, map_leaves(level.lower, aux))
+            return found, (value, _lowered(level, aux, True))
 
     return differentiated
 
@@ -199,7 +210,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
                     f"Tensor with dtype {t.dtype}"
                 )
         results = rebuild([level.lower(t) for t in outputs], form)
-        aux = map_leaves(level.lower, aux)
+        aux = _lowered(level, aux, has_aux)
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
         seeds, shape = flatten(cotangents)
@@ -279,7 +290,7 @@ def jvp(
             output, aux = with_aux(output, where)
         outputs, form = _tensors(output, where)
         pairs = [level.parts(t) for t in outputs]
-        aux = map_leaves(level.lower, aux)
+        aux = _lowered(level, aux, has_aux)
         write_back(level, zip(duals, leaves, leaves, strict=True))
     if strict and any(tangent is None for _, tangent in pairs):
         raise RuntimeError(

@@ -152,7 +152,7 @@ def _arguments(
 ) -> tuple[int, list[int | None], list[Any], Structure]:
     """The number of examples, an axis for every leaf of the arguments, the leaves, their form."""
     name = name_of(func)
-    if not isinstance(in_dims, (int, tuple, list)):
+    if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): expected `in_dims` to be int or a "
             f"(potentially nested) tuple matching the structure of inputs, got: {type(in_dims)}."
@@ -163,7 +163,7 @@ def _arguments(
             "trying to vmap over a function with no inputs. The latter is unsupported."
         )
     leaves, structure = flatten(args)
-    axes = spread(in_dims if isinstance(in_dims, int) else tuple(in_dims), structure)
+    axes = spread(in_dims, structure)
     if axes is None:
         raise ValueError(
             f"vmap({name}, in_dims={in_dims}, ...)(<inputs>): in_dims is not compatible with the "

@@ -9,7 +9,10 @@ from typing import Any
 import jax.core
 import numpy as np
 
+from ..core.batching import is_batched
 from ..core.legacy import scalar_type_name
+from ..core.levels import known_values
+from ..core.state import modes
 from ..core.tensor import Tensor, wrap
 from ..errors import LinAlgError
 
@@ -60,6 +63,8 @@ def check_square(function: str, x: Tensor) -> None:
 
 def value_of(x: Tensor) -> np.ndarray | None:
     """The value on the host; None inside a compiled function and on the meta device."""
+    if modes.levels and is_batched(x):
+        return None
     array = x._storage.array
     if isinstance(array, (jax.core.Tracer, jax.ShapeDtypeStruct)):
         return None
@@ -76,7 +81,7 @@ def check_info(
 
     Inside a compiled function nothing is raised: the result then holds infinities or NaNs.
     """
-    codes = value_of(info)
+    codes = known_values(info) if modes.levels else value_of(info)
     if codes is None or not codes.any():
         return
     place = ""

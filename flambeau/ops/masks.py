@@ -38,7 +38,7 @@ def host_values(name: str, x: Tensor) -> np.ndarray:
         raise NotImplementedError(
             f"{name}: the shape of the result depends on the values, which a meta tensor lacks"
         )
-    if modes.levels:
+    if modes.levels and name != "isin":
         refuse_dynamic(x, BATCHED_MASK if name == "a mask" else BATCHED_DYNAMIC.format(name))
     return x._host()
 

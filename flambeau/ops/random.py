@@ -468,6 +468,7 @@ def _normal_of(mean: Any, std: Any, source: core.Generator, out: Tensor | None) 
         if modes.levels and out is None:
             for t in tensors:
                 check_same_draw(t)
+            mean, std = (t.detach() if isinstance(t, Tensor) else t for t in (mean, std))
             values = wrap(drawn(way, shape, result._dtype_numpy(), None), result.device)
             result = (values * std if isinstance(std, Tensor) else values) + mean
         else:
