@@ -157,21 +157,28 @@ def fitted(gradient: Tensor, info: Described, label: str, index: int) -> Tensor:
 class _Kept:
     """One tensor kept for backward, with its version at that time."""
 
-    __slots__ = ("index", "packed", "tensor", "unpack_hook", "version")
+    __slots__ = ("edge", "index", "packed", "tensor", "unpack_hook", "version")
 
     def __init__(self, tensor: Tensor, index: int):
         self.index = index
-        self.tensor = alias(tensor) if index >= 0 else tensor
+        self.tensor: Any = alias(tensor) if index >= 0 else tensor
         self.version = tensor._storage.counted
         self.unpack_hook = None
         if modes.saved_hooks:
             pack, self.unpack_hook = modes.saved_hooks[-1]
             self.packed = pack(self.tensor)
+            self.edge = edge_of(tensor) if index < 0 else None
+            self.tensor = None
 
     def unpack(self, node: FunctionNode) -> Tensor:
         """The tensor, if nobody wrote to it since."""
         if self.unpack_hook is not None:
-            return self.unpack_hook(self.packed)
+            tensor = self.unpack_hook(self.packed)
+            edge = self.edge if self.index < 0 else Edge(node, self.index)
+            if edge is not None:
+                tensor = alias(tensor)
+                tensor._node, tensor._index = edge
+            return tensor
         if self.tensor._storage.counted != self.version:
             from .op import modified_message
 

@@ -45,6 +45,15 @@ class _Switch:
         )
 
 
+class Walk:
+    """A backward pass; `partial`: only the gradients of some tensors are wanted."""
+
+    __slots__ = ("__weakref__", "partial")
+
+    def __init__(self, partial: bool) -> None:
+        self.partial = partial
+
+
 class Modes(threading.local):
     """What `no_grad`, `inference_mode`, `detect_anomaly` and their like switch.
 
@@ -52,6 +61,7 @@ class Modes(threading.local):
         special: whether any of the switches is on. Operations look at this alone.
         autocast: the kinds of device that autocast is on for.
         trace: what `core.tracing` records, while a function is being compiled.
+        walk: the backward pass that is under way.
         levels: the transformations of functions that are under way, see `core.levels`.
     """
 
@@ -64,6 +74,7 @@ class Modes(threading.local):
     saved_hooks_refusal: str | None = None
     default_device: Any = None
     autocast_cache: bool = True
+    walk: Walk | None = None
 
     def __init__(self) -> None:
         self.grad = True

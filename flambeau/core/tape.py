@@ -28,7 +28,7 @@ from jax import lax
 
 from ..host.quiet import hush, unhush
 from .execute import Program
-from .state import modes
+from .state import Walk, modes
 from .tensor import Tensor, wrap
 
 sequence = itertools.count()
@@ -340,8 +340,8 @@ def run_backward(
             order += 1
             heapq.heappush(ready, (-node.sequence, order, node))
     visit = _visit_with_care if modes.anomaly else _visit
-    previous = modes.grad
-    modes.grad = create_graph
+    previous, outer = modes.grad, modes.walk
+    modes.grad, modes.walk = create_graph, Walk(captures is not None)
     try:
         while ready:
             node = heapq.heappop(ready)[2]
@@ -378,7 +378,7 @@ def run_backward(
                     order += 1
                     heapq.heappush(ready, (-target.sequence, order, target))
     finally:
-        modes.grad = previous
+        modes.grad, modes.walk = previous, outer
     return caught
 
 
