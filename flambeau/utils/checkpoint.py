@@ -107,7 +107,7 @@ def check_backward_validity(inputs: Iterable[Any]) -> None:
 class DefaultDeviceType:
     """The kind of accelerator that is meant where no tensor says so."""
 
-    _default_device_type = "cuda" if accelerator_count() else "cpu"
+    _default_device_type: str | None = None  # asked of JAX when it is needed first
 
     @staticmethod
     def set_device_type(device: str = "cuda") -> None:
@@ -117,7 +117,7 @@ class DefaultDeviceType:
     @staticmethod
     def get_device_type() -> str:
         """Its name."""
-        return DefaultDeviceType._default_device_type
+        return DefaultDeviceType._default_device_type or ("cuda" if accelerator_count() else "cpu")
 
 
 def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
