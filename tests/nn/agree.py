@@ -10,10 +10,11 @@ from tests.parity.compare import differences, run
 from tests.parity.libraries import ORACLE, Library, subject
 
 
-def assert_agree(program: Callable[[Any], Any], relative: float | None = None) -> None:
+def assert_agree(program: Callable[[Any], Any], relative: float | None = None) -> Any:
     """`program(torch)` and `program(flambeau)` return, raise and warn the same.
 
     Each starts from the seed 0. Of tensors, type, shape, `requires_grad` and values are compared.
+    The value that both return is returned, None where both raise.
     """
 
     def call(library: Library) -> Any:
@@ -27,6 +28,7 @@ def assert_agree(program: Callable[[Any], Any], relative: float | None = None) -
     if not found and expected.warned != actual.warned:
         found = [f"warned {sorted(actual.warned)}, expected {sorted(expected.warned)}"]
     assert not found, "\n".join(found)
+    return expected.value
 
 
 def plain(value: Any, library: Library) -> Any:
