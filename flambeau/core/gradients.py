@@ -248,12 +248,13 @@ def _batched(
 
     batches = _gradient_list(grad_outputs, len(results))
     for number, (batch, result) in enumerate(zip(batches, results, strict=True)):
-        if batch is not None and batch._dims()[1:] != _facts(result)[0]:
+        shape = None if batch is None else batch._dims()[1:]
+        if shape is not None and shape != _facts(result)[0]:
             raise RuntimeError(
                 "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
                 "as the batch dimension. The sizes of the remaining dimensions are expected to "
                 "match the shape of corresponding output, but a mismatch was detected: "
-                f"grad_output[{number}] has a shape of {Size(batch._dims()[1:])} and output[{number}] has a "
+                f"grad_output[{number}] has a shape of {Size(shape)} and output[{number}] has a "
                 f"shape of {Size(_facts(result)[0])}. If you only want some tensors in "
                 "`grad_output` to be considered batched, consider using vmap."
             )
