@@ -72,7 +72,7 @@ _LAZY = frozenset(
     """
     _C _dynamo _inductor accelerator amp autograd backends compiler cpu cuda datasets distributed
     distributions fft func functional hub jit linalg mps multiprocessing nn optim profiler random
-    serialization special storage testing torch_version types utils version xpu
+    safetensors serialization special storage testing torch_version types utils version xpu
     """.split()  # noqa: SIM905
 )
 _ELSEWHERE = {
@@ -84,6 +84,7 @@ _ELSEWHERE = {
     "compile": "compiling",
     "load": "serialization",
     "save": "serialization",
+    "summary": "utils.summary",
     "get_device_module": "environment",
     "get_file_path": "environment",
     "thread_safe_generator": "environment",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from . import legacy
 from .archive import ArchiveReader, ArchiveWriter, CheckpointError, NotReadable
+from .atomic import write_atomically
 from .decode import Decoder, global_names
 from .encode import Encoder, storage_memory
 from .functions import HASHABLE
@@ -61,11 +61,12 @@ def save(
     """
     if pickle_module is not pickle:
         raise NotImplementedError("torch.save(pickle_module=...): only the standard pickle")
-    write: Callable[[IO[bytes], str], None] = lambda file, name: legacy.write(obj, file)
     if _use_new_zipfile_serialization:
         write = _archive_of(obj, not _disable_byteorder_record)
+    else:
+        write = partial(legacy.write, obj)
     if isinstance(f, str | os.PathLike):
-        _write_atomically(Path(f), write)
+        write_atomically(Path(f), write)
     elif not hasattr(f, "write"):
         raise AttributeError(
             "expected 'f' to be string, path, or a file-like object with a 'write' attribute"
@@ -94,44 +95,6 @@ def _archive_of(value: object, byteorder: bool) -> Callable[[IO[bytes], str], No
         archive.close()
 
     return write
-
-
-def _write_atomically(path: Path, write: Any) -> None:
-    """`write(file, name)` into a new file beside `path`, which then takes its place."""
-    target = Path(os.path.realpath(path))
-    if not target.parent.is_dir():
-        raise RuntimeError(f"Parent directory {path.parent} does not exist.")
-    if target.exists() and not target.is_file():
-        if target.is_dir():
-            raise IsADirectoryError(f"torch.save: {path} is a directory")
-        with open(target, "wb") as device:  # a pipe or a device cannot be replaced
-            buffer = io.BytesIO()
-            write(buffer, "archive")
-            device.write(buffer.getbuffer())
-        return
-    draft = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(draft, "xb") as file:
-            write(file, target.stem or "archive")
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, draft)
-        os.replace(draft, target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    _flush_directory(target.parent)
-
-
-def _flush_directory(path: Path) -> None:
-    """Make a renaming last, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def load(

@@ -27,8 +27,8 @@ def is_legacy(start: bytes) -> bool:
     return start[:1] == b"\x80" and MAGIC.to_bytes(10, "little") in start[:16]
 
 
-def write(value: Any, file: IO[bytes]) -> None:
-    """Write an object in this format."""
+def write(value: Any, file: IO[bytes], name: str = "") -> None:
+    """Write an object in this format, which has no place for a name."""
     encoder = Encoder(legacy=True)
     instructions = encoder.encode(value)
     keys = [str(number) for number in range(len(encoder.storages))]

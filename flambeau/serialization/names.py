@@ -1,23 +1,23 @@
 """Classes and functions by the names that checkpoints have for them, and the list of trusted ones.
 
-Looking a name up never imports anything that the program has not imported, save modules of this
-library, and never calls anything.
+Looking a name up never imports anything and never calls anything.
 """
 
 from __future__ import annotations
 
-import importlib
+import inspect
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .. import nn
 from ..nn.modules.module import Module
 from .tags import Global
 
 _PACKAGE = __name__.partition(".")[0]
-_IN_PYTORCH = re.compile(r"torch(\.[A-Za-z]\w*)*")
+_IN_PYTORCH = re.compile(r"torch(\.nn(\.[A-Za-z]\w*)*)?")
 _LAYERS = "torch.nn.modules."
 # Layers that PyTorch has in a file of another name.
 _FILES = {
@@ -37,8 +37,7 @@ _safe: dict[Global, Any] = {}
 def tag_of(value: Any) -> Global:
     """The name of a class or a function, as PyTorch spells it; AttributeError if it has none."""
     module, name = value.__module__, value.__qualname__
-    functional = sys.modules.get(f"{_PACKAGE}.nn.functional")
-    if functional is not None and getattr(functional, name, None) is value:
+    if getattr(nn.functional, name, None) is value:
         return Global("torch.nn.functional", name)
     if "<locals>" in name or _attribute(sys.modules.get(module), name) is not value:
         raise AttributeError(f"Can't save {value!r}: it is not found as {module}.{name}")
@@ -61,16 +60,16 @@ def _attribute(owner: Any, path: str) -> Any:
 
 def find_object(tag: Global) -> Any:
     """What a name stands for in this process; None if that is nothing."""
-    module = sys.modules.get(tag.module)
-    if _IN_PYTORCH.fullmatch(tag.module):
-        ours = _PACKAGE + tag.module.removeprefix("torch")
-        try:
-            module = importlib.import_module(ours)
-        except ImportError:
-            module = None
-    if any(part.startswith("__") for part in tag.name.split(".")):
-        return None
-    return _attribute(module, tag.name)
+    name = tag.module
+    if _IN_PYTORCH.fullmatch(name):
+        name = _PACKAGE + name.removeprefix("torch")
+    module: Any = sys.modules.get(name)
+    for part in tag.name.split("."):
+        if module is None or part.startswith("__"):
+            return None
+        # Not `getattr`: a module may import what it is asked for.
+        module = inspect.getattr_static(module, part, None)
+    return module
 
 
 def find_module_class(tag: Global) -> type[Module] | None:
