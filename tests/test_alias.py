@@ -242,6 +242,13 @@ import torch.multiprocessing as mp
 class Model(torch.nn.Linear):
     pass
 
+class Squares(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return torch.tensor(i * i), torch.utils.data.get_worker_info().id
+
 def work(rank, model, results):
     import pickle
     assert torch.__version__.startswith("2.13.0+flambeau")
@@ -254,9 +261,12 @@ if __name__ == "__main__":
     model = Model(2, 2)
     mp.spawn(work, args=(model, results), nprocs=1)
     print(results.get() == (0, "Model", model.weight.sum().item()))
+    for values, workers in torch.utils.data.DataLoader(Squares(), 2, num_workers=1):
+        print(values.tolist(), workers.tolist())
 """
 
 
 def test_processes_follow(tmp_path):
     process = python("-m", "flambeau.run", program(tmp_path, CHILDREN), cwd=tmp_path)
-    assert (process.returncode, process.stdout) == (0, "True\n"), process.stderr
+    assert process.stdout == "True\n[0, 1] [0, 0]\n[4, 9] [0, 0]\n", process.stderr
+    assert process.returncode == 0

@@ -29,11 +29,17 @@ mnist
 gpt
 dcgan
 translation
+policy_gradient
+style_transfer
+vae --compile
 """.strip().splitlines()
 SLOW = """
 vae
 super_resolution
 siamese
+time_series
+ema
+actor_critic
 graph_attention
 language_model --model LSTM
 language_model --model GRU --tied
@@ -48,17 +54,40 @@ resnet --block bottleneck
 resnet --group-norm
 mobilenet
 densenet
+densenet --memory-efficient
 vit
 wgan_gp
 """.strip().splitlines()
+COMPILED = """
+mnist
+dcgan
+super_resolution
+language_model
+siamese
+time_series
+translation
+graph_attention
+gpt
+unet
+resnet
+mobilenet
+densenet
+vit
+ema
+style_transfer
+wgan_gp
+""".strip().splitlines()
+SLOW += [f"{line} --compile" for line in COMPILED]
 WITH_DROPOUT = (
     "mnist",
     "language_model",
     "translation",
     "graph_attention",
+    "policy_gradient",
     "mobilenet",
     "densenet",
 )
+SAMPLED = ("policy_gradient", "actor_critic")
 MARKED = [*QUICK, *(pytest.param(line, marks=pytest.mark.slow) for line in SLOW)]
 
 
@@ -118,8 +147,11 @@ def assert_same(on_flambeau, on_pytorch):
 
 @pytest.mark.parametrize("line", MARKED)
 def test_same_losses(line, monkeypatch, capsys):
+    if INTEL and line in SAMPLED:
+        pytest.skip("PyTorch draws from another stream on Intel processors: Note [MKL streams]")
     path, *options = arguments(line)
-    theirs = on_pytorch(path, *options, monkeypatch=monkeypatch, capsys=capsys)
+    plain = [option for option in options if option != "--compile"]
+    theirs = on_pytorch(path, *plain, monkeypatch=monkeypatch, capsys=capsys)
     assert_same(on_flambeau(path, *options), theirs)
 
 
