@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 
 def _flag(name: str, default: bool) -> bool:
     text = os.environ.get(name)
     return default if text is None else text.lower() not in ("0", "false", "no", "off", "")
+
+
+def _cache_folder() -> str | None:
+    """Where compiled programs are kept from run to run."""
+    text = os.environ.get("FLAMBEAU_COMPILATION_CACHE")
+    if text is not None and text.lower() not in ("1", "true", "yes", "on"):
+        return None if text.lower() in ("0", "false", "no", "off", "") else text
+    home = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return str((Path(home) if home else Path.home() / ".cache") / "flambeau" / "programs")
+    except RuntimeError:  # nobody's home
+        return None
 
 
 @dataclass
@@ -20,6 +33,10 @@ class Config:
             (`FLAMBEAU_PROGRAM_CACHE_SIZE`).
         tier: "auto", or one executor for everything: "host" (NumPy where it can) or "xla"
             (`FLAMBEAU_TIER`).
+        compilation_cache: the folder in which XLA's compiled programs are kept from run to run, so
+            that a second run does not compile again; None: nowhere. `flambeau/programs` in the
+            user's cache folder by default (`FLAMBEAU_COMPILATION_CACHE`: another folder, or 0).
+            JAX's own setting, where there is one, goes first.
         deterministic_algorithms: set by `use_deterministic_algorithms`.
         namespace: how messages spell the library's name: "torch" after `alias_torch()`.
         compile_limit: how often a function is compiled anew before it runs uncompiled
@@ -36,6 +53,7 @@ class Config:
 
     program_cache_size: int = int(os.environ.get("FLAMBEAU_PROGRAM_CACHE_SIZE", "2048"))
     tier: str = os.environ.get("FLAMBEAU_TIER", "auto")
+    compilation_cache: str | None = _cache_folder()
     namespace: str = "flambeau"
     deterministic_algorithms: bool = _flag("FLAMBEAU_DETERMINISTIC", False)
     deterministic_warn_only: bool = False

@@ -19,6 +19,7 @@ import numpy as np
 from ..config import config
 from ..host.lowering import HostProgram, Unsupported
 from ..host.trace import Trace
+from .cache import use_compilation_cache
 from .state import modes
 
 # Note [Two tiers]
@@ -36,6 +37,9 @@ CALL_SECONDS = 5e-6
 STEP_SECONDS = 0.7e-6
 ELEMENT_SECONDS = 1e-9
 TOO_LONG_SECONDS = 20e-3
+
+
+use_compilation_cache()  # now, too: not everything that is compiled is a program of ours
 
 
 class Plan:
@@ -87,6 +91,7 @@ class Program:
     def compiled(self) -> Callable[..., Any]:
         """The kernel compiled by XLA."""
         if self._compiled is None:
+            use_compilation_cache()
             self._compiled = jax.jit(self.call)
         return self._compiled
 
