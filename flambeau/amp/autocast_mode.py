@@ -12,6 +12,7 @@ from ..core.device import accelerator_count
 from ..core.state import modes
 from ..core.tensor import Tensor
 from ..devices import device as Device
+from ..ops.autocast import cache
 from ..ops.autocast_state import is_autocast_available
 from ..ops.registry import FUNCTIONS
 
@@ -96,10 +97,12 @@ class autocast:
         FUNCTIONS["set_autocast_enabled"](self.device, self._enabled)
         FUNCTIONS["set_autocast_dtype"](self.device, self.fast_dtype)
         FUNCTIONS["autocast_increment_nesting"]()
+        self._traced = cache.open()
         FUNCTIONS["set_autocast_cache_enabled"](self._cache_enabled)
         return self
 
     def __exit__(self, *exception: Any) -> bool:
+        cache.close(self._traced)
         if FUNCTIONS["autocast_decrement_nesting"]() == 0:
             FUNCTIONS["clear_autocast_cache"]()
         FUNCTIONS["set_autocast_enabled"](self.device, self.prev)

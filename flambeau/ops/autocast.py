@@ -136,12 +136,16 @@ def _converted(nest: Any, kind: str, dtype: dtypes.dtype) -> Any:
 class _Cache:
     """Weights in lower precision, kept until the outermost `autocast` ends.
 
-    Two uses of a weight then share one conversion, whose gradients are added in lower precision. A
-    conversion that was traced (`flambeau.compile`) serves that trace alone.
+    Two uses of a weight then share one conversion, whose gradients are added in lower precision. In
+    a function that is being compiled, conversions are kept while a block is open that began there.
+
+    Attributes:
+        traced: how many such blocks are open.
     """
 
     def __init__(self) -> None:
         self.entries: dict[tuple[int, Any], tuple[Any, Any, Tensor]] = {}
+        self.traced = 0
 
     def get(self, x: Tensor, dtype: dtypes.dtype) -> Tensor | None:
         """The conversion of `x`, if there is one."""
@@ -152,7 +156,21 @@ class _Cache:
 
     def put(self, x: Tensor, dtype: dtypes.dtype, value: Tensor) -> None:
         """Keep a conversion."""
+        if modes.trace is not None and not self.traced:
+            return
         self.entries[id(x), dtype] = weakref.ref(x), _trace(x), value
+
+    def open(self) -> bool:
+        """A block begins; whether it does so in a function that is being compiled."""
+        self.traced += modes.trace is not None
+        return modes.trace is not None
+
+    def close(self, traced: bool) -> None:
+        """A block ends, which `open` said to have begun in a trace or not."""
+        self.traced -= traced
+        if traced and not self.traced:
+            known = self.entries.items()
+            self.entries = {key: entry for key, entry in known if entry[1] is None}
 
 
 def _trace(x: Tensor) -> Any:
