@@ -37,13 +37,14 @@ class VmapInfo(NamedTuple):
 
 def apply_lifted_function(cls: type[Function], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """`Function.apply` where levels are active."""
+    transforming = any(level.of_function for level in modes.levels)
+    if transforming and cls.setup_context is Function.setup_context:
+        raise RuntimeError(FUNCTION_NEEDS_SETUP_CONTEXT)
     depth = max((depth_of(a) for a in args if isinstance(a, Tensor)), default=0)
     if depth < len(modes.levels) or not depth:
         with below(depth):
             return cls.apply(*args, **kwargs)
     level = modes.levels[-1]
-    if cls.setup_context is Function.setup_context and level.of_function:
-        raise RuntimeError(FUNCTION_NEEDS_SETUP_CONTEXT)
     if isinstance(level, GradLevel):
         return _recorded(level, cls, args, kwargs)
     if isinstance(level, BatchLevel):

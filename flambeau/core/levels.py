@@ -8,8 +8,8 @@
 # Those ops may meet the next level, or be ordinary ones; so transformations nest, every derivative
 # is recorded by the one tape there is, with PyTorch's conventions, and values stay concrete.
 #
-# `modes.levels` is the stack of the levels that are active. Below a level, grad mode is what it was
-# when the level was entered.
+# `modes.levels` is the stack of the levels that are active. Below a level, nothing is recorded
+# where grad mode was off when the level was entered.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class Level:
     def __init__(self) -> None:
         self.depth = 0  # its place in `modes.levels`, counted from 1; 0 while it is not active
         self.outer_grad = True  # grad mode as it was before
+        self.walking = False  # a backward pass is under way, to be recorded below
         self.born: weakref.WeakSet[Storage] = weakref.WeakSet()  # made while it was topmost
         self._before: list[Any] = []
 
@@ -168,11 +169,7 @@ class Level:
     def run(self, program: Program, arrays: Sequence[Any]) -> Any:
         """Run a program on bare values."""
         inputs = [wrap(a) if hasattr(a, "shape") else a for a in arrays]
-        previous, modes.grad = modes.grad, False
-        try:
-            out = self.apply(op_of(program), inputs, (), None)
-        finally:
-            modes.grad = previous
+        out = self.apply(op_of(program), inputs, (), None)
         return tuple([t._array() for t in out]) if isinstance(out, tuple) else out._array()
 
 
@@ -188,7 +185,9 @@ class below:
         levels = modes.levels
         self.before = levels, modes.grad
         if self.depth < len(levels):
-            modes.grad = levels[self.depth].outer_grad
+            left = levels[self.depth :]
+            recording = modes.grad or any(level.walking for level in left)
+            modes.grad = recording and all(level.outer_grad for level in left)
             modes.levels = levels[: self.depth]
 
     def __exit__(self, *exception: Any) -> None:
@@ -222,6 +221,15 @@ def run_lifted(program: Program, arrays: Sequence[Any]) -> Any:
         return levels[-1].run(program, arrays)
     with below(depth):
         return program.run(*arrays)
+
+
+def replay_lifted(program: Program, arrays: Sequence[Any]) -> Any:
+    """Read a view; below, that is recorded, since its value is kept for later."""
+    previous, modes.grad = modes.grad, True
+    try:
+        return run_lifted(program, arrays)
+    finally:
+        modes.grad = previous
 
 
 def depth_of(x: Tensor) -> int:

@@ -136,7 +136,13 @@ class Tensor(Attached):
             if value is not None and storage.external:
                 return np.array(value)
         if value is None:
-            value = _replays[(self._steps,)].run(storage.read(), *self._offsets)
+            program = _replays[(self._steps,)]
+            if modes.levels:
+                from .levels import replay_lifted
+
+                value = replay_lifted(program, (storage.read(), *self._offsets))
+            else:
+                value = program.run(storage.read(), *self._offsets)
         if not storage.external:
             self._cache = value
             self._cached_version = storage.version

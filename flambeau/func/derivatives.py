@@ -92,14 +92,18 @@ def _pulled(
     found: Sequence[Any] = [None] * len(inputs)
     if recorded:
         seeds = None if cotangents is None else [cotangents[i] for i in recorded]
-        found = gradients.grad(
-            [outputs[i] for i in recorded],
-            inputs,
-            seeds,
-            retain_graph=retain,
-            create_graph=bool(create_graph),
-            allow_unused=True,
-        )
+        level.walking = True
+        try:
+            found = gradients.grad(
+                [outputs[i] for i in recorded],
+                inputs,
+                seeds,
+                retain_graph=retain,
+                create_graph=bool(create_graph),
+                allow_unused=True,
+            )
+        finally:
+            level.walking = False
     lowers = [level.lower(x) for x in inputs]
     given = [level.lower(g) for g in found]
     with level.below():

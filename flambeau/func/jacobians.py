@@ -7,10 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.batching import unit_vectors
+from ..core.tensor import Tensor
 from ..ops.pieces import split
 from .derivatives import Argnums, chosen, jvp, replaced, vjp
 from .mapping import check_randomness, vmap
 from .tree import flatten, map_leaves, rebuild
+
+
+def _check_real(function: str, what: str, values: Any) -> None:
+    for i, x in enumerate(flatten(values)[0]):
+        if isinstance(x, Tensor) and x.dtype.is_complex:
+            raise RuntimeError(
+                f"{function}: Expected all {what} to be real but received complex tensor at "
+                f"flattened input idx: {i}"
+            )
 
 
 def jacrev(
@@ -43,6 +53,7 @@ def jacrev(
 
     @functools.wraps(func)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
+        _check_real("jacrev", "inputs", args)
         primals = chosen(args, argnums)
         leaves, structure = flatten(primals)
 
@@ -52,6 +63,7 @@ def jacrev(
 
         output, pull, *aux = vjp(of_chosen, *leaves, has_aux=has_aux)
         outputs, form = flatten(output)
+        _check_real("jacrev", "outputs", outputs)
         seeds = unit_vectors(outputs)
         pulled = vmap(lambda *parts: pull(rebuild(list(parts), form)), chunk_size=chunk_size)
         rows = pulled(*seeds)
@@ -100,6 +112,7 @@ def jacfwd(
     @functools.wraps(func)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         check_randomness(randomness)
+        _check_real("jacfwd", "inputs", args)
         primals = chosen(args, argnums)
         leaves, structure = flatten(primals)
 
@@ -113,6 +126,7 @@ def jacfwd(
 
         result, *aux = vmap(push, randomness=randomness)(*unit_vectors(leaves))
         tangents, form = flatten(result)
+        _check_real("jacfwd", "outputs", tangents)
         counts = [x.numel() for x in leaves]
         blocks = []
         for tangent in tangents:
