@@ -545,3 +545,29 @@ def scaler_steps(t, amp):
 def test_scaler():
     ours, theirs = both(scaler_steps)
     assert ours == theirs
+
+
+def test_in_compiled_functions():
+    """A compiled function follows the switches around it, and has its own."""
+    layer = flambeau.nn.Linear(3, 3)
+    x = flambeau.ones(2, 3)
+
+    @flambeau.compile
+    def outside(x):
+        return layer(x) @ layer.weight
+
+    @flambeau.compile
+    def inside(x):
+        with flambeau.autocast("cpu"):
+            y = layer(x)
+        return y, y.float() @ layer.weight
+
+    for _ in range(2):
+        assert outside(x).dtype is flambeau.float32
+        for low in (flambeau.bfloat16, flambeau.float16):
+            with flambeau.autocast("cpu", dtype=low):
+                y = outside(x)
+            assert y.dtype is low
+        assert [y.dtype for y in inside(x)] == [flambeau.bfloat16, flambeau.float32]
+    inside(x)[0].sum().backward()
+    assert layer.weight.grad.dtype is flambeau.float32

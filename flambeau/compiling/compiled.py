@@ -73,7 +73,7 @@ def _mode_facts() -> tuple[Any, ...]:
         modes.default_device,
         dtypes.get_default_dtype(),
         config.matmul_precision,
-        getattr(modes, "autocast", None),
+        modes.autocast and tuple((k, modes.autocast_dtypes[k]) for k in sorted(modes.autocast)),
     )
 
 
