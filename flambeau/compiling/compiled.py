@@ -122,7 +122,7 @@ class Compiled:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if modes.trace is not None or self.plain:
+        if modes.trace is not None or modes.levels or self.plain:
             return self.function(*args, **kwargs)
         signature = Signature(args, kwargs)
         walk, reason = self._walk(signature)
