@@ -163,7 +163,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 class UninitializedBuffer(UninitializedTensorMixin, Buffer):
     """A buffer whose shape is found at the first `forward`."""
 
-    cls_to_become = Buffer
+    cls_to_become = Tensor
 
     def __new__(
         cls,
