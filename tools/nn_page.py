@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import flambeau  # noqa: E402
-from tests.nn import functiondb, moduledb  # noqa: E402
+from tests.nn import functiondb, moduledb, test_names  # noqa: E402
 from tests.nn.names import MODULES, public_names  # noqa: E402
 from tests.parity import opdb  # noqa: E402
 from tests.parity.tables import ROWS  # noqa: E402
@@ -74,6 +74,7 @@ def rows() -> Counter[str]:
         file for place in TESTS for file in (sorted((ROOT / place).glob("*.py")) or [ROOT / place])
     ]
     found = Counter(name for file in files for name in called(file.read_text()))
+    found.update(name for row in test_names.PROGRAMS for name in called(row))
     found.update(row.name.rpartition(".")[2] for row in ROWS)
     return found
 
