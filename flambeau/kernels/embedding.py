@@ -125,7 +125,8 @@ def embedding_bag_vjp(cts, inputs, outputs, needs, *, mode, padding_idx, scale_g
     if mode == "mean":
         sizes = lax.max(outputs[2], lax.full_like(outputs[2], 1))
         g = lax.div(g, lax.broadcast_in_dim(cast(sizes, g.dtype), g.shape, (0,)))
-    rows = jnp.take(g, numbers, axis=0, mode="clip")
+    # What lies behind the last bag's end is in none.
+    rows = jnp.take(g, numbers, axis=0, mode="fill", fill_value=0)
     dw = ds = None
     if sample_weights is not None and needs[3]:
         products = lax.reduce_sum(lax.mul(rows, widen(_rows(weight, indices))), (1,))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from .. import dtypes
 from ..core.execute import Op
 from ..core.legacy import native_name
@@ -28,10 +26,14 @@ def linear_cross_entropy(
     rows: int,
     acc_dtype: dtypes.dtype | None,
 ) -> Tensor:
-    """The loss of `rows` rows of `input` at a time, computed in `acc_dtype`, at least float32."""
-    wide = np.promote_types(compute_dtype(input._dtype_numpy()), np.float32)
-    if acc_dtype is dtypes.float64:
-        wide = np.dtype(np.float64)
+    """The loss of `rows` rows of `input` at a time, 16-bit floats in float32."""
+    narrow = input.dtype in (dtypes.float16, dtypes.bfloat16)
+    if acc_dtype not in (None, input.dtype) and not (narrow and acc_dtype is dtypes.float32):
+        raise RuntimeError(
+            "linear_cross_entropy supports float32 acc_dtype with float16/bfloat16 inputs, but got "
+            f"{acc_dtype} acc_dtype and {input.dtype} inputs."
+        )
+    wide = compute_dtype(input._dtype_numpy())
     if input.dtype is not linear_weight.dtype:
         raise RuntimeError(
             "expected m1 and m2 to have the same dtype, but got: "

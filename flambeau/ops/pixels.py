@@ -124,6 +124,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"pixel_unshuffle expects {word} to be divisible by downscale_factor, but "
                 f"input.size({axis})={input._dims()[axis]} is not divisible by {downscale_factor}"
             )
+    if not input.numel():
+        return input.clone()  # type: ignore[attr-defined]
     return apply(PIXEL_UNSHUFFLE, (input,), (int(downscale_factor),))
 
 

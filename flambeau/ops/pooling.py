@@ -265,7 +265,7 @@ def max_unpool(rank: int, input: Tensor, indices: Tensor, size: tuple[int, ...])
             if not 0 <= wrong < count:
                 raise RuntimeError(
                     f"Found an invalid max index: {wrong} (output volumes are of size "
-                    f"{'x'.join(map(str, size))})"
+                    f"{'x'.join(map(str, (*size, 1) if rank == 1 else size))})"
                 )
     result = apply(MAX_UNPOOL[rank], (input, indices), (size,))
     return checks.keep_format(result, input) if rank == 2 else result

@@ -10,6 +10,8 @@ import torch
 
 import flambeau
 from tests.nn.both import assert_close, inputs_of, ours_of, run
+from tests.nn.more_rows import LOSSES as MORE_LOSSES
+from tests.nn.more_rows import MORE
 from tests.nn.rows import LAYERS, LOSSES
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -50,7 +52,8 @@ def compare(ours, theirs, shapes, tolerance=1e-5):
         assert_close(p.grad, q.grad, f"gradient of {name}", tolerance)
 
 
-@pytest.mark.parametrize(("expression", "shapes"), LAYERS, ids=lambda v: str(v)[:70])
+@pytest.mark.parametrize(("expression", "shapes"), LAYERS + MORE, ids=lambda v: str(v)[:70])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_layer(expression, shapes):
     ours, theirs = seeded(expression)
     assert repr(ours) == repr(theirs)
@@ -87,7 +90,7 @@ def test_copies(expression, shapes):
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@pytest.mark.parametrize(("expression", "shapes"), LOSSES, ids=lambda v: str(v)[:60])
+@pytest.mark.parametrize(("expression", "shapes"), LOSSES + MORE_LOSSES, ids=lambda v: str(v)[:60])
 def test_loss(expression, shapes, reduction):
     full = expression.format(f"reduction='{reduction}'")
     ours, theirs = (run(full, library) for library in (flambeau, torch))

@@ -406,7 +406,8 @@ def multi_margin_loss(
     values = ops.checks.values(target)
     if values is not None and ((values < 0) | (values >= classes)).any():
         raise RuntimeError("target out of range")
-    return ops.run(ops.MULTI_MARGIN_LOSS, (input, target, weight), kind, int(p), float(margin))
+    loss = ops.run(ops.MULTI_MARGIN_LOSS, (input, target, weight), kind, int(p), float(margin))
+    return loss.reshape(1) if kind == "none" and input.ndim < target.ndim + 1 else loss  # type: ignore[attr-defined]
 
 
 def multilabel_soft_margin_loss(

@@ -20,7 +20,7 @@ class LinearCrossEntropyOptions:
         chunking_method: 'aspect_ratio:n', parts whose logits hold at most about n times as many
             elements as the input; 'auto', n = 2; None, the whole batch.
         acc_policy: 'accurate', 'balanced', 'compact' or 'auto', which are the same here.
-        acc_dtype: the type to compute in; float32 where it is narrower.
+        acc_dtype: None, the inputs' own type, or float32 for 16-bit floats.
 
     Example::
 
