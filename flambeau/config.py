@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -25,6 +25,21 @@ def _cache_folder() -> str | None:
 
 
 @dataclass
+class Counters:
+    """How the calls of single operations were served (docs/architecture.md, "Two tiers").
+
+    Attributes:
+        host: by NumPy.
+        compiled: by programs that XLA compiled.
+        switched: how many programs went over from NumPy to XLA.
+    """
+
+    host: int = 0
+    compiled: int = 0
+    switched: int = 0
+
+
+@dataclass
 class Config:
     """The library's flags; `flambeau.config` is the one instance.
 
@@ -37,6 +52,7 @@ class Config:
             that a second run does not compile again; None: nowhere. `flambeau/programs` in the
             user's cache folder by default (`FLAMBEAU_COMPILATION_CACHE`: another folder, or 0).
             JAX's own setting, where there is one, goes first.
+        counters: how calls were served.
         deterministic_algorithms: set by `use_deterministic_algorithms`.
         namespace: how messages spell the library's name: "torch" after `alias_torch()`.
         compile_limit: how often a function is compiled anew before it runs uncompiled
@@ -54,6 +70,7 @@ class Config:
     program_cache_size: int = int(os.environ.get("FLAMBEAU_PROGRAM_CACHE_SIZE", "2048"))
     tier: str = os.environ.get("FLAMBEAU_TIER", "auto")
     compilation_cache: str | None = _cache_folder()
+    counters: Counters = field(default_factory=Counters)
     namespace: str = "flambeau"
     deterministic_algorithms: bool = _flag("FLAMBEAU_DETERMINISTIC", False)
     deterministic_warn_only: bool = False

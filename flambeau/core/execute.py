@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -63,6 +62,7 @@ class Plan:
         if self.calls > self.limit or config.deterministic_algorithms:
             self.host = None
             self.limit = 0
+            counters.switched += 1
 
     def join(self, backward: HostProgram | None) -> None:
         """Let the derivative's cost count, too: the two go to XLA together."""
@@ -73,6 +73,7 @@ class Plan:
 
 
 COMPILED = Plan(None, 0)
+counters = config.counters
 
 
 class Program:
@@ -199,17 +200,6 @@ def calls_before_compiling(*programs: HostProgram) -> int:
     if seconds > TOO_LONG_SECONDS:
         return 1
     return max(1, int(COMPILE_SECONDS * len(programs) / (seconds - compiled)))
-
-
-@dataclass
-class Counters:
-    """How calls were served: by NumPy, or by compiled programs."""
-
-    host: int = 0
-    compiled: int = 0
-
-
-counters = Counters()
 
 
 class ProgramCache(dict):
