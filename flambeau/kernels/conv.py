@@ -94,9 +94,9 @@ def conv_vjp(cts, inputs, outputs, needs, *, stride, padding, dilation, groups):
         rows = _channels_last(widen(cts[0]))
         pixels = _pad_pixels(_channels_last(widen(x)), padding)
         arrays = (rows, pixels, widen(weight))
-        dx, dw = _channels_last_vjp(form, *arrays, needs, stride, dilation, groups)
-    if needs[0] and form != "native":
-        dx = _channels_first(_pad_pixels(dx, tuple((-a, -b) for a, b in padding)))
+        dx, dw = _channels_last_vjp(form, *arrays, needs, stride, padding, dilation, groups)
+        if needs[0]:
+            dx = _channels_first(dx)
     return (
         cast(dx, x.dtype) if needs[0] else None,
         cast(dw, weight.dtype) if needs[1] else None,
@@ -278,32 +278,41 @@ def _interleaved(out, kernel):
 # Gradients.
 
 
-def _channels_last_vjp(form, rows, pixels, weight, needs, stride, dilation, groups):
-    """Gradients of the padded pixels and of the weight, from the output's, `rows`."""
+def _channels_last_vjp(form, rows, pixels, weight, needs, stride, padding, dilation, groups):
+    """Gradients of the pixels without their padding, and of the weight, from the output's."""
     kernel = weight.shape[2:]
+    crop = tuple((-before, -after) for before, after in padding)
     if math.prod(kernel) > MOST_TAPS and form == "dense":
 
         def run(pixels, weight):
             return _dense(pixels, weight, stride, dilation, groups)
 
-        return jax.vjp(run, pixels, weight)[1](rows)
+        dx, dw = jax.vjp(run, pixels, weight)[1](rows)
+        return _pad_pixels(dx, crop), dw
     dx = dw = None
-    if needs[0]:
-        dx = _input_gradient(rows, weight, pixels.shape[1:-1], stride, dilation, groups)
+    if needs[0] and groups == 1 and all(s == 1 for s in stride) and math.prod(kernel) > 1:
+        dx = _unit_stride_input_gradient(rows, weight, padding, dilation)
+    elif needs[0]:
+        padded = _input_gradient(rows, weight, pixels.shape[1:-1], stride, dilation, groups)
+        dx = _pad_pixels(padded, crop)
     if needs[1]:
         dw = _weight_gradient(rows, pixels, kernel, stride, dilation, groups)
     return dx, dw
+
+
+def _unit_stride_input_gradient(rows, weight, padding, dilation):
+    """A convolution of the output's gradient with the kernel turned around."""
+    swapped = lax.transpose(weight, (1, 0, *range(2, weight.ndim)))
+    turned = lax.rev(swapped, tuple(range(2, weight.ndim)))
+    reach = [(k - 1) * d for k, d in zip(weight.shape[2:], dilation, strict=True)]
+    around = tuple((r - a, r - b) for r, (a, b) in zip(reach, padding, strict=True))
+    return _dense(_pad_pixels(rows, around), turned, (1,) * len(reach), dilation, 1)
 
 
 def _input_gradient(rows, weight, size, stride, dilation, groups):
     """The gradient of padded pixels (spatial `size`) from the output's, `rows`."""
     kernel = weight.shape[2:]
     taps = math.prod(kernel)
-    if groups == 1 and all(s == 1 for s in stride) and taps > 1:
-        swapped = lax.transpose(weight, (1, 0, *range(2, weight.ndim)))
-        flipped = lax.rev(swapped, tuple(range(2, weight.ndim)))
-        full = tuple(((k - 1) * d,) * 2 for k, d in zip(kernel, dilation, strict=True))
-        return _grow(_dense(_pad_pixels(rows, full), flipped, stride, dilation, 1), size)
     spread = _spread(rows, weight, groups)
     if taps > 1 and _is_tiled(kernel, stride, dilation):
         return _grow(_untiled(spread, kernel), size)
@@ -423,8 +432,14 @@ def conv_transpose(x, weight, bias, *, stride, padding, output_padding, dilation
         )
         return _add_bias(grown, bias, 1)
     rows = _channels_last(widen(x))
-    y = _input_gradient(rows, widen(weight), sizes, stride, dilation, groups)
-    y = _add_bias(_pad_pixels(y, margins), bias, y.ndim - 1)
+    if groups == 1 and all(s == 1 for s in stride) and math.prod(kernel) > 1:
+        crop = tuple((-before, -after) for before, after in margins)
+        y = _unit_stride_input_gradient(rows, widen(weight), crop, dilation)
+    else:
+        y = _pad_pixels(
+            _input_gradient(rows, widen(weight), sizes, stride, dilation, groups), margins
+        )
+    y = _add_bias(y, bias, y.ndim - 1)
     return cast(_channels_first(y), x.dtype)
 
 
