@@ -14,7 +14,9 @@ from typing import Any
 from ..core.tensor import Tensor
 from ..ops.joining import stack
 
-Group = tuple[str, ...]  # the names that make up one axis; "..." stands for any number of axes
+# The names that make up one axis, among which "..." stands for any number of axes; None for a
+# "..." outside parentheses.
+Group = tuple[str, ...]
 _DOTS = "..."
 
 
@@ -40,11 +42,16 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
     torch.Size([2, 3, 2, 3])
     """
     if not isinstance(tensor, Tensor):
+        if not isinstance(tensor, (tuple, list)):
+            raise TypeError(
+                "stack(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+                f"{type(tensor).__name__}"
+            )
         tensor = stack(tensor)
     left, right = _parsed(pattern, axes_lengths)
     shape = tuple(tensor.shape)
     dots = tensor.dim() - len(left) + 1
-    if (_DOTS,) not in left:
+    if None not in left:
         if tensor.dim() != len(left):
             raise ValueError(
                 f"Number of dimensions in pattern ({len(left)}) must be equal to the number of "
@@ -66,11 +73,11 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Tensor:
     return split.permute(order).reshape(joined)
 
 
-def _without_dots(groups: list[Group], hidden: Group) -> list[Group]:
+def _without_dots(groups: list[Group | None], hidden: Group) -> list[Group]:
     """The groups with the names that the ellipsis stands for in its place."""
     found: list[Group] = []
     for group in groups:
-        if group == (_DOTS,):
+        if group is None:
             found += [(name,) for name in hidden]
         else:
             found.append(
@@ -82,17 +89,19 @@ def _without_dots(groups: list[Group], hidden: Group) -> list[Group]:
 def _sizes(groups: list[Group], shape: tuple[int, ...], given: dict[str, int]) -> dict[str, int]:
     """The size of every name, of which one in a group may be left to be inferred."""
     sizes: dict[str, int] = {}
+    order = [name for group in groups for name in group]
     for group, size in zip(groups, shape, strict=True):
         unknown = [name for name in group if name not in given]
         known = math.prod(given[name] for name in group if name in given)
         if len(group) == 1 and not unknown and given[group[0]] != size:
             raise DimensionBindError(
                 f"Dimension sizes to do not match ({size} != {given[group[0]]}) when matching "
-                f"dimension pack ({group[0]},)"
+                f"dimension pack (d{order.index(group[0])},)"
             )
         if len(unknown) > 1:
             raise DimensionBindError(
-                "cannot infer the sizes of two dimensions at once " + " and ".join(unknown[:2])
+                "cannot infer the sizes of two dimensions at once "
+                + " and ".join(f"d{order.index(name)}" for name in unknown[:2])
             )
         if unknown and (known == 0 or size % known):
             shown = tuple([given.get(name, "?") for name in group])
@@ -111,16 +120,16 @@ def _sizes(groups: list[Group], shape: tuple[int, ...], given: dict[str, int]) -
 # The pattern
 
 
-def _parsed(pattern: str, lengths: dict[str, int]) -> tuple[list[Group], list[Group]]:
+def _parsed(pattern: str, lengths: dict[str, int]) -> tuple[list[Group | None], list[Group | None]]:
     sides = pattern.split("->")
     if len(sides) != 2:
         raise ValueError("Pattern must contain a single '->' separator")
     left, right = (_groups(side) for side in sides)
-    names = [{n for group in side for n in group if n != _DOTS} for side in (left, right)]
-    dots = [any(_DOTS in group for group in side) for side in (left, right)]
+    names = [{n for group in side for n in group or () if n != _DOTS} for side in (left, right)]
+    dots = [any(group is None or _DOTS in group for group in side) for side in (left, right)]
     if not dots[0] and dots[1]:
         raise ValueError(f"Ellipsis found in right side, but not left side of a pattern {pattern}")
-    if any(_DOTS in group and len(group) > 1 for group in left) or _joined_dots(sides[0]):
+    if any(group is not None and _DOTS in group for group in left):
         raise ValueError(f"Ellipsis is parenthesis in the left side is not allowed: {pattern}")
     only = names[0] ^ names[1]
     if only:
@@ -133,11 +142,7 @@ def _parsed(pattern: str, lengths: dict[str, int]) -> tuple[list[Group], list[Gr
     return left, right
 
 
-def _joined_dots(side: str) -> bool:
-    return re.search(r"\(\s*\.\.\.\s*\)", side) is not None
-
-
-def _groups(side: str) -> list[Group]:
+def _groups(side: str) -> list[Group | None]:
     """The axes of one side of a pattern."""
     if "." in side:
         if "..." not in side:
@@ -147,7 +152,7 @@ def _groups(side: str) -> list[Group]:
                 "Expression may contain dots only inside ellipsis (...); only one ellipsis for "
                 "tensor "
             )
-    groups: list[Group] = []
+    groups: list[Group | None] = []
     names: set[str] = set()
     inner: list[str] | None = None
     for token in re.findall(r"\.\.\.|[()]|[^\s().]+", side):
@@ -168,7 +173,7 @@ def _groups(side: str) -> list[Group]:
         else:
             _check_name(token, names)
             if inner is None:
-                groups.append((token,))
+                groups.append(None if token == _DOTS else (token,))
             else:
                 inner.append(token)
     if inner is not None:
