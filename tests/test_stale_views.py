@@ -100,3 +100,43 @@ def test_copying_from_another_family_on_the_same_storage(t):
     y.copy_(x)
     (y * 2).sum().backward()
     return y, leaf.grad
+
+
+@lockstep
+def test_a_view_from_no_grad_mode_is_recorded_but_leads_nowhere(t):
+    # Twice each: what an op learned at the first call must not serve the other kind of tensor.
+    facts = []
+    for _ in range(3):
+        leaf = t.ones(3, 2, dtype=t.float64, requires_grad=True)
+        with t.no_grad():
+            view = leaf.view(6)
+        (view.sum() * 2).backward()
+        plain = t.ones(3, 2, dtype=t.float64).view(6).sum()
+        facts.append((leaf.grad is None, plain.requires_grad, error_of(plain.backward)))
+    return facts
+
+
+@lockstep
+def test_accumulating_index_put_is_walked_through_once(t):
+    x, _ = non_leaf(t, 2, 3)
+    x.index_put_((t.tensor([0, 1, 0]),), t.tensor(0.75, dtype=t.float64), accumulate=True)
+    x.sum().backward()
+    return error_of(lambda: x.sum().backward())
+
+
+@lockstep
+def test_storing_a_part_of_a_tensor_into_it_under_other_strides(t):
+    x = t.ones(2, 3)
+    part = x.unfold(1, 3, 1).unbind(-1)[-1][::2]
+
+    def store():
+        part[..., -1] = part
+
+    return error_of(store), t.zeros(()).expand(1, 2).stride()
+
+
+@lockstep
+def test_memory_order_of_results_with_axes_of_size_one(t):
+    x = t.ones(2, 3).unfold(0, 2, 1).unsqueeze(-1)
+    y = x.relu()
+    return y.stride(), t.cat([y, x]).stride(), t.cat([y, y]).stride()

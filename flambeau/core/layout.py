@@ -227,6 +227,31 @@ def is_dense(shape: Shape, strides: Shape) -> bool:
     return True
 
 
+def ordered_strides(shape: Shape, order: Shape) -> Shape:
+    """Strides of memory in which the axes lie in this `order`, outermost first."""
+    strides = [0] * len(shape)
+    step = 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return tuple(strides)
+
+
+def suggests_channels_last(shape: Shape, strides: Shape) -> bool:
+    """Whether the strides of a 4- or 5-d tensor, those of axes of size 1 included, are those of
+    channels-last memory or of a part of it."""
+    if strides[1] == 0:
+        return False
+    least = 0
+    for axis in (1, *range(len(shape) - 1, 1, -1), 0):
+        if shape[axis] == 0 or strides[axis] < least:
+            return False
+        if axis == 0 and least == strides[1]:
+            return False
+        least = strides[axis] * max(shape[axis], 1)
+    return True
+
+
 def propagated_strides(operands: list[tuple[Shape, Shape]], shape: Shape) -> Shape | None:
     """Memory order of a pointwise result: that of its operands; None for row-major.
 
@@ -239,7 +264,11 @@ def propagated_strides(operands: list[tuple[Shape, Shape]], shape: Shape) -> Sha
         and tuple(first_shape) == tuple(shape)
         and is_dense(shape, first)
     ):
-        return None if is_contiguous(shape, first) else first
+        if is_contiguous(shape, first):
+            return None
+        nhwc = ordered_strides(shape, (0, 2, 3, 1)) if len(shape) == 4 else first
+        same = all(n == 1 or a == b for n, a, b in zip(shape, first, nhwc, strict=True))
+        return nhwc if same else first  # the strides of axes of size 1 are those of NHWC
     if all(s == shape and is_contiguous(s, t) for s, t in operands):
         return None
     ndim = len(shape)

@@ -82,6 +82,8 @@ def survey(
                 array = x._replay() if x._steps else storage.array
                 if grad and x.requires_grad:
                     edge = edge_of(x)
+                    if edge is None:  # a view from no_grad mode: recorded, but leads nowhere
+                        return None
                 if pointwise:
                     facts.append(x._strides_offset()[0])
             else:
@@ -341,7 +343,7 @@ def _result_strides(inputs: Sequence[Any], shape: tuple[int, ...]) -> tuple[int,
 
 # These save a number as if it were a tensor, or release a write in place: they, too, can only be
 # walked through once.
-SINGLE_USE = {"MulBackward0", "DivBackward0", "CopySlices"}
+SINGLE_USE = {"MulBackward0", "DivBackward0", "CopySlices", "IndexPutBackward0"}
 UNWATCHED = (None, 0)  # in `watched`: a hook has the value, and its storage is not kept alive
 
 

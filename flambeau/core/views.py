@@ -220,8 +220,6 @@ def check_overlap(
         if len(other_shape) > len(shape):
             return
         other_strides = expanded_strides(other_shape, other_strides, shape)
-        if 0 in other_strides:
-            return
         other_shape = shape
     if not (is_dense(shape, strides) and is_dense(other_shape, other_strides)):
         return

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, errors, formats
+from ..core.layout import suggests_channels_last
 from ..core.op import Op, apply
 from ..core.tensor import Tensor
 from ..dtypes import RESULT
@@ -69,7 +70,7 @@ def cat(tensors: Any, dim: int = 0) -> Tensor:
     joined = apply(CAT, common_type(given), (axis,))
     if len(shape) in (4, 5) and not used[0]._is_plain():
         form = formats.channels_last if len(shape) == 4 else formats.channels_last_3d
-        if all(t.is_contiguous(memory_format=form) for t in used):  # type: ignore[attr-defined]
+        if all(suggests_channels_last(t._dims(), t._strides_offset()[0]) for t in used):
             joined._storage.strides = channels_last_strides(joined._dims(), form)
     return joined
 

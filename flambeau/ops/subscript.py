@@ -65,11 +65,11 @@ def _write(target: Tensor, value: Any) -> None:
         if same_elements(target, value):
             copy_(target, value)
             return
-        check_writable(target, (value,), spread=True)
         shape = value._dims()
-        extra = len(shape) - len(target._dims())
-        if extra > 0 and all(n == 1 for n in shape[:extra]):
-            value = reshape_to(value, shape[extra:])
+        if shape != target._dims() and shape[:1] == (1,):
+            first = next((i for i, n in enumerate(shape) if n != 1), len(shape))
+            value = reshape_to(value, shape[first:])
+        check_writable(target, (value,), spread=True)
         _check_broadcast(target, value)
         overwrite(target, fitted_value(target, value))
         return

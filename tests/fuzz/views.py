@@ -219,13 +219,13 @@ class Gardener:
         named = list(self.machine.registers().items())
         return self.random.choice(named + named[-3:])
 
-    def operand(self, x: torch.Tensor) -> tuple[str, torch.Tensor]:
-        """A register to read while `x` is written: where the result would depend on the order in
-        which the elements are visited, a copy of it."""
+    def operand(self, x: torch.Tensor, part: bool = False) -> tuple[str, torch.Tensor]:
+        """A register to read while `x`, or a part of it, is written: where the result would depend
+        on the order in which the elements are visited, a copy of it."""
         name, y = self.register()
         shared = x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr()
         layouts = [(v.shape, v.stride(), v.storage_offset()) for v in (x, y)]
-        if shared and layouts[0] != layouts[1] and not (dense(x) and dense(y)):
+        if shared and layouts[0] != layouts[1] and (part or not (dense(x) and dense(y))):
             return f"{name}.clone()", y
         return name, y
 
@@ -290,7 +290,7 @@ class Gardener:
             calls += ["view(tuple({}.shape) + (1,))", f"flatten({d})", "movedim(0, -1)"]
         if n >= 2:
             calls += ["diagonal()", "view(3, -1)", "reshape(2, -1)", "mT"]
-            if x.untyped_storage().nbytes() == x.numel() * x.element_size():
+            if x.untyped_storage().nbytes() == x.numel() * x.element_size() and dense(x):
                 calls.append("as_strided((2,), (1,))")
         if self.random.random() < 0.3:
             item = self.pick("0", "1:", "::2", "..., 0", "..., None", ":, 1:", "None", "-1", "...")
@@ -357,7 +357,7 @@ class Gardener:
 
     def assignment(self) -> str:
         name, x = self.register()
-        other, _ = self.operand(x)
+        other, _ = self.operand(x, part=True)
         value = self.pick(*CONSTANTS, other, f"{other}.sum()")
         items = [
             "0",
