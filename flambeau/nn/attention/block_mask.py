@@ -275,7 +275,7 @@ class BlockMask:
             if len(pictures) == limit:
                 pictures.append(
                     "...\nTo print out more, set BlockMask.to_string(limit=N)\nYou can also index "
-                    "(BlockMask[batch, head]) to choose a specific batch or head\n"
+                    "(BlockMask[batch, head]) to choose a specific batch or head"
                 )
                 break
             pictures.append(f"{place}\n{_picture(dense[place], *grid)}")
