@@ -193,7 +193,7 @@ def lift_drawn(array: Any) -> Any:
 
 def check_in_place_draw(x: Tensor) -> None:
     """Raise where different values are wanted in a tensor that all examples share."""
-    held = x._storage.array
+    held: Any = x._storage.array
     for level in reversed(modes.levels):
         if not isinstance(level, BatchLevel):
             continue
