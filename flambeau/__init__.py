@@ -105,6 +105,10 @@ def __getattr__(name: str):
         return importlib.import_module(f"{__name__}.{name}")
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+    if name.startswith("_foreach_"):
+        found = importlib.import_module(f"{__name__}._foreach").__dict__.get(name)
+        if found is not None:
+            return found
     if name in _NOT_BUILT:
         raise NotBuilt(f"{__name__}.{name}")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -47,7 +47,9 @@ def own_names(module):
         else:
             home = getattr(value, "__module__", "")
             builtin = isinstance(value, types.BuiltinFunctionType) and "." in module.__name__
+            exported = isinstance(home, str) and home.startswith(f"{module.__name__}.")
             own = home == module.__name__ or builtin or (module is torch and home is None)
+            own = own or (exported and module is not torch)
         if own:
             names.add(name)
     return sorted(names)

@@ -60,6 +60,7 @@ FLOORS = {
     "flambeau.nn.parallel": 6,
     "flambeau._dynamo": 7,
     "flambeau._inductor": 6,
+    "flambeau._foreach": 6,
     "flambeau.functional": 6,
     "flambeau.hub": 6,
     "flambeau.profiler": 6,
