@@ -133,6 +133,13 @@ torch.distributed.get_rank()
 
 torch.distributed.get_world_size()
 
+from torch.distributed import init_process_group, destroy_process_group, barrier, ReduceOp
+destroy_process_group()
+
+torch.distributed.all_reduce(x, op=torch.distributed.ReduceOp.SUM)
+
+torch.distributed.barrier()
+
 from torch.nn.parallel import DistributedDataParallel as DDP; DDP(nn.Linear(2, 2))
 
 from torch.hub import load_state_dict_from_url, get_dir, set_dir
