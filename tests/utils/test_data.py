@@ -2,6 +2,7 @@
 
 import array
 import collections
+import sys
 import types
 import warnings
 
@@ -420,3 +421,45 @@ def test_gradients_flow_through_a_batch():
     w = flambeau.ones(2, requires_grad=True)
     flambeau.utils.data.default_collate([w * 1, w * 2]).sum().backward()
     assert w.grad.tolist() == [3.0, 3.0]
+
+
+Batch = collections.namedtuple("Batch", "x more")
+
+
+def test_prefetch_to_device():
+    sent = []
+
+    class Watched(flambeau.Tensor):
+        def to(self, *args, **kwargs):
+            sent.append(int(self.sum()))
+            return super().to(*args, **kwargs)
+
+    def batches():
+        for number in range(4):
+            x = flambeau.tensor([number]).as_subclass(Watched)
+            yield Batch(x, {"a": [flambeau.tensor([number]), "text"], "b": (number, None)})
+
+    prefetch = flambeau.utils.data.prefetch_to_device
+    taken = prefetch(batches(), "cpu", ahead=2)
+    first = next(taken)
+    assert sent == [0, 1, 2]
+    assert type(first) is Batch
+    assert first.more["b"] == (0, None)
+    assert [int(batch.more["a"][0]) for batch in taken] == [1, 2, 3]
+    assert list(prefetch([], "cpu", ahead=3)) == []
+    assert next(prefetch([flambeau.ones(2)], "meta")).device.type == "meta"
+    assert [int(batch.x) for batch in prefetch(batches(), "cpu", ahead=0)] == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="must not be negative"):
+        prefetch([], "cpu", ahead=-1)
+
+
+def test_distributed_sampler_asks_the_process_group(monkeypatch):
+    sampler = flambeau.utils.data.distributed.DistributedSampler
+    group = types.SimpleNamespace(
+        is_initialized=lambda: True, get_rank=lambda: 1, get_world_size=lambda: 3
+    )
+    monkeypatch.setitem(sys.modules, "flambeau.distributed", group)
+    assert list(sampler(range(10), shuffle=False)) == [1, 4, 7, 0]
+    group.is_initialized = lambda: False
+    with pytest.raises(ValueError, match="Default process group has not been initialized"):
+        sampler(range(10))

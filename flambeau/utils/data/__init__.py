@@ -13,6 +13,7 @@ from .dataset import (
     random_split,
 )
 from .distributed import DistributedSampler
+from .prefetch import prefetch_to_device as prefetch_to_device
 from .sampler import (
     BatchSampler,
     RandomSampler,

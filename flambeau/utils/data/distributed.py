@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sized
 from typing import Any
 
@@ -19,8 +20,8 @@ class DistributedSampler(Sampler[int]):
 
     Args:
         dataset: what to draw from; only its length is used.
-        num_replicas: the number of processes.
-        rank: the number of this process, from 0.
+        num_replicas: the number of processes; that of the default process group if left out.
+        rank: the number of this process, from 0; that in the process group if left out.
         shuffle: whether the shared order is random, from `seed` and the epoch.
         seed: the same for all processes.
         drop_last: whether to drop the tail that does not divide evenly, instead of filling up
@@ -44,11 +45,8 @@ class DistributedSampler(Sampler[int]):
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
-        if num_replicas is None or rank is None:
-            raise ValueError(
-                "Default process group has not been initialized, please make sure to call "
-                "init_process_group."
-            )
+        num_replicas = _from_group("get_world_size") if num_replicas is None else num_replicas
+        rank = _from_group("get_rank") if rank is None else rank
         if rank >= num_replicas or rank < 0:
             raise ValueError(
                 f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]"
@@ -88,3 +86,14 @@ class DistributedSampler(Sampler[int]):
     def set_epoch(self, epoch: int) -> None:
         """Make the next pass that of `epoch`."""
         self.epoch = epoch
+
+
+def _from_group(function: str) -> int:
+    """What a function of `torch.distributed` says of the default process group."""
+    distributed: Any = sys.modules.get(f"{__name__.partition('.')[0]}.distributed")
+    if distributed is None or not distributed.is_initialized():
+        raise ValueError(
+            "Default process group has not been initialized, please make sure to call "
+            "init_process_group."
+        )
+    return getattr(distributed, function)()
