@@ -61,6 +61,7 @@ from . import (  # noqa: I001
     histogram,
     pixels,
     resample,
+    view_copies,
     operators,
 )
 from .registry import FUNCTIONS

@@ -98,7 +98,7 @@ def reinforce(self: Tensor, reward: Any) -> None:
 
 _NOT_BUILT = frozenset(
     """
-    hash_tensor index int_repr mtia narrow_copy q_per_channel_axis q_per_channel_scales
+    hash_tensor index int_repr mtia q_per_channel_axis q_per_channel_scales
     q_per_channel_zero_points q_scale q_zero_point qscheme record_stream resize_as_sparse_
     sparse_mask sparse_resize_ sparse_resize_and_clear_ to_mkldnn to_padded_tensor to_sparse
     to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr _make_wrapper_subclass
