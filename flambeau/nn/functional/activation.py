@@ -12,27 +12,73 @@ from ...ops.dropout import rrelu as _rrelu
 from ...ops.registry import FUNCTIONS
 
 logsigmoid = ops.logsigmoid
-softplus = ops.softplus
 softshrink = ops.softshrink
 hardshrink = ops.hardshrink
 softsign = ops.softsign
 tanhshrink = ops.tanhshrink
 prelu = ops.prelu
 gelu = ops.gelu
-hardtanh_ = ops.IN_PLACE["hardtanh"]
-leaky_relu_ = ops.IN_PLACE["leaky_relu"]
-elu_ = ops.IN_PLACE["elu"]
-celu_ = FUNCTIONS["celu_"]
-selu_ = FUNCTIONS["selu_"]
-relu_ = FUNCTIONS["relu_"]
-rrelu_ = FUNCTIONS["rrelu_"]
-threshold_ = FUNCTIONS["threshold_"]
-sigmoid = FUNCTIONS["sigmoid"]
-tanh = FUNCTIONS["tanh"]
 
 
 def _twin(name: str) -> Callable[..., Tensor]:
     return FUNCTIONS[name + "_"] if name + "_" in FUNCTIONS else ops.IN_PLACE[name]
+
+
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; input itself where beta * input > threshold"""
+    return ops.softplus(input, beta, threshold)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-input))"""
+    return FUNCTIONS["sigmoid"](input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent"""
+    return FUNCTIONS["tanh"](input)
+
+
+def relu_(input: Tensor) -> Tensor:
+    """In-place version of `relu`."""
+    return _twin("relu")(input)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """In-place version of `hardtanh`."""
+    return _twin("hardtanh")(input, min_val, max_val)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """In-place version of `leaky_relu`."""
+    return _twin("leaky_relu")(input, negative_slope)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """In-place version of `elu`."""
+    return _twin("elu")(input, alpha)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """In-place version of `celu`."""
+    return _twin("celu")(input, alpha)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """In-place version of `selu`."""
+    return _twin("selu")(input)
+
+
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """In-place version of `threshold`."""
+    return _twin("threshold")(input, threshold, value)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+) -> Tensor:
+    """In-place version of `rrelu`."""
+    return _twin("rrelu")(input, lower, upper, training)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -438,6 +439,21 @@ class GRU(RNNBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         _refuse_projection(kwargs)
         super().__init__("GRU", *args, **kwargs)
+
+
+def _show_parameters(layer: type[RNNBase], without: tuple[str, ...], extra: str = "") -> None:
+    """Give a layer the signature of `RNNBase`, which it hands its arguments on to."""
+    known = inspect.signature(RNNBase).parameters
+    shown = [p for name, p in known.items() if name not in ("mode", *without)]
+    if extra:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        shown.insert(3, inspect.Parameter(extra, kind, default="tanh", annotation="str"))
+    layer.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+
+
+_show_parameters(RNN, ("proj_size",), "nonlinearity")
+_show_parameters(LSTM, ())
+_show_parameters(GRU, ("proj_size",))
 
 
 class RNNCellBase(Module):
