@@ -120,8 +120,30 @@ class Program:
             self._make_backward(closed, gradients, cts, residuals, backward)
             self._make_again(closed, gradients, cts, invars, eqns)
             plain, eqns = plain + residuals, forward
-        call = _function(closed, invars, plain, eqns)
+        call = _function(closed, invars, self._in_order_of_inputs(capture, plain), eqns)
         self.forward = jax.jit(call, donate_argnums=self.donated)
+
+    def _in_order_of_inputs(self, capture: Capture, outvars: list[Any]) -> list[Any]:
+        """The outputs behind those that take the place of a donated input, in the inputs' order.
+
+        JAX pairs donated inputs and outputs of one shape in their order; a pair that does not
+        belong together would cost XLA a copy.
+        """
+        slots = capture.trace.slots
+        output_of = {key: output for key, output, *_ in capture.written}
+        donated = [output_of[id(slots[self.order[p]].storage)] for p in self.donated]
+        first = list(dict.fromkeys(donated))
+        order = first + [n for n in range(len(outvars)) if n not in set(first)]
+        place = {old: new for new, old in enumerate(order)}
+        capture.written = [
+            (key, place[output] if type(output) is int else output, *rest)
+            for key, output, *rest in capture.written
+        ]
+        for entry in self.storages:
+            if entry.output is not None:
+                entry.output = place[entry.output]
+        self.residual_places = [place[n] for n in range(self.plain_outputs, len(outvars))]
+        return [outvars[n] for n in order]
 
     def _make_backward(
         self, closed: Any, gradients: Any, cts: list[Any], residuals: list[Any], eqns: list[Any]
@@ -283,7 +305,7 @@ class Program:
             if edge is not None:
                 value._node, value._index = edge
             inputs[position] = value
-        saved = list(outputs[self.plain_outputs :])
+        saved = [outputs[n] for n in self.residual_places]
         run.node = named(ProgramNode, self.label)(self, edges, device, saved, inputs)
 
 

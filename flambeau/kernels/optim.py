@@ -52,6 +52,15 @@ def _with_decay(gradient, parameter, n, weight_decay):
     return _add(gradient, parameter, n["weight_decay"]) if weight_decay else gradient
 
 
+def _stored(state):
+    """The new state as it is written to memory.
+
+    What follows reads that. Without the barrier XLA works the state out once more for the
+    parameter, from the old one, which it must copy first because the new one takes its place.
+    """
+    return dict(zip(state, lax.optimization_barrier(tuple(state.values())), strict=True))
+
+
 def sgd(p, g, state, n, *, momentum, nesterov, weight_decay):
     """b' = momentum * b + (1 - dampening) * g;  p' = p - lr * b' (nesterov: g + momentum * b')."""
     g = _with_decay(g, p, n, weight_decay)
@@ -89,7 +98,9 @@ def adam(p, g, state, n, *, amsgrad, decoupled, weight_decay):
     square = _mean_square(state["exp_avg_sq"], g, n["beta2"])
     new = {"exp_avg": average, "exp_avg_sq": square}
     if amsgrad:
-        square = new["max_exp_avg_sq"] = lax.max(state["max_exp_avg_sq"], square)
+        new["max_exp_avg_sq"] = lax.max(state["max_exp_avg_sq"], square)
+    new = _stored(new)
+    average, square = new["exp_avg"], new["max_exp_avg_sq" if amsgrad else "exp_avg_sq"]
     root = lax.div(lax.sqrt(square), _scalar(n["root"], square))
     denominator = lax.add(root, _scalar(n["eps"], root))
     return _add(p, lax.div(average, denominator), -n["step_size"]), new
