@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -52,12 +51,8 @@ class Parameter(Tensor):
         if id(self) in memo:
             return memo[id(self)]
         values = self.data.clone()  # type: ignore[attr-defined]
-        result = type(self)(values, self.requires_grad)
-        memo[id(self)] = result
-        for name, value in self.__dict__.items():
-            if not hasattr(Tensor, name) and name != "_storage":
-                result.__dict__[name] = copy.deepcopy(value, memo)
-        return result
+        memo[id(self)] = type(self)(values, self.requires_grad)
+        return memo[id(self)]
 
     def __repr__(self, **options: Any) -> str:  # type: ignore[override]
         plain = alias(self)
@@ -113,6 +108,13 @@ class UninitializedTensorMixin:
     def numel(self) -> int:
         """Raises: there are none yet."""
         raise ValueError(_NO_VALUE)
+
+    def share_memory_(self) -> Any:
+        """Raises: there is nothing to share yet."""
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to "
+            "initialize the parameters before calling `module.share_memory()`."
+        )
 
     def _array(self) -> Any:
         raise ValueError(_NO_VALUE)
