@@ -158,7 +158,7 @@ def test_walking_the_same_graph_again_gives_the_same_bits():
 
 
 def tiers(size):
-    """How often NumPy and XLA served the calls of one function, forward and backward, one by one."""
+    """How often NumPy and XLA served a function, and whether XLA its backward, call by call."""
     found = []
     for _ in range(4):
         x = torch.rand(size, size).requires_grad_()

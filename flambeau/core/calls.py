@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..host.lowering import HostProgram
 from .derivative import Derivative
 from .execute import Plan, Program, counters
 from .tape import Described
@@ -25,7 +24,8 @@ class Call:
     """How a call of an op with given operands is served.
 
     Attributes:
-        program, plan: what runs (`plan.host` is None once XLA has taken over).
+        program, plan: what runs (`plan.host` is None once XLA has taken over; no plan for a view,
+            of which nothing runs).
         residuals: the program gives `(outputs, residuals)`.
         several: the op gives a tuple.
         strides: the virtual strides of the result.
@@ -55,7 +55,7 @@ class Call:
     def __init__(
         self,
         program: Program,
-        plan: Plan,
+        plan: Plan | None,
         residuals: bool,
         several: bool,
         strides: tuple[int, ...] | None,
@@ -85,16 +85,21 @@ class Backward:
         host: NumPy calls that give a result for every edge; None where NumPy has no form of it.
     """
 
-    __slots__ = ("host", "needs", "program", "quick")
+    __slots__ = ("host", "needs", "plan", "program", "quick")
 
-    def __init__(self, program: Program, host: HostProgram | None, needs: Sequence[Any]):
+    def __init__(self, program: Program, plan: Plan, needs: Sequence[Any]):
         self.program = program
+        self.plan = plan
         self.needs = needs
-        self.host = host
+        self.host = plan.host
         self.quick: Callable[..., Any] | None = None
 
     def run(self, on_host: bool | None, arrays: list[Any]) -> Sequence[Any]:
-        """The gradient for every edge."""
+        """The gradient for every edge; `on_host` as in `OpNode`."""
+        if on_host is None:
+            if self.plan.limit:
+                self.plan.count()
+            on_host = self.plan.host is not None
         if on_host and self.host is not None:
             counters.host += 1
             if self.quick is not None:

@@ -32,7 +32,7 @@ from .state import modes
 # resumed does what it would have done: what would ever go to XLA goes there at once.
 
 COMPILE_SECONDS = 30e-3
-CALL_SECONDS = 5e-6
+CALL_SECONDS = 10e-6
 STEP_SECONDS = 0.7e-6
 ELEMENT_SECONDS = 1e-9
 TOO_LONG_SECONDS = 20e-3

@@ -173,6 +173,20 @@ def _second_call(
     return result
 
 
+def known_node(call: Call, pairs: list[Any], values: list[Any]) -> OpNode:
+    """The node of a known call of which nothing but numbers is saved."""
+    node = make(call.node)  # type: ignore[arg-type]
+    node.pairs = pairs
+    node.outputs = call.infos
+    node.device = CPU
+    node.sequence = next(sequence)
+    node.derivative = call.derivative
+    node.call = call
+    node.values = values
+    node.watched = (None,) * len(values)
+    return node
+
+
 def repeat(call: Call, inputs: Sequence[Any], arrays: list[Any], edges: list[Any]) -> Any:
     """A known call (Note [Known calls])."""
     plan = call.plan
@@ -344,7 +358,7 @@ def _result_strides(inputs: Sequence[Any], shape: tuple[int, ...]) -> tuple[int,
 # These save a number as if it were a tensor, or release a write in place: they, too, can only be
 # walked through once.
 SINGLE_USE = {"MulBackward0", "DivBackward0", "CopySlices", "IndexPutBackward0"}
-UNWATCHED = (None, 0)  # in `watched`: a hook has the value, and its storage is not kept alive
+UNWATCHED: tuple[Any, ...] = (None, 0)  # in `watched`: a hook has the value
 
 
 class OpNode(Node):
@@ -434,9 +448,10 @@ class OpNode(Node):
             else:
                 results = program.run_as(self.on_host, arrays)
             if call is not None and len(gradients) == 1 and not modes.special:
-                host = program.plan(arrays).host
-                call.plan.join(host)
-                call.backward = Backward(program, host, derivative.needs)
+                plan = program.plan(arrays)
+                if call.plan is not None:
+                    call.plan.join(plan.host)
+                call.backward = Backward(program, plan, derivative.needs)
         it = iter(results)
         return [next(it) if needed else None for needed in derivative.needs]
 

@@ -22,6 +22,7 @@ from ..errors import (
     VIEW_OF_LEAF_IN_PLACE,
 )
 from ..kernels import views as view_kernels
+from .calls import Call, remember
 from .derivative import derivative_of
 from .execute import Op
 from .layout import (
@@ -33,10 +34,10 @@ from .layout import (
     step_dtype,
     step_shape,
 )
-from .op import OpNode
+from .op import OpNode, known_node
 from .state import modes
 from .tape import Described, Edge, current_node, edge_of, move_retained, named
-from .tensor import Tensor, wrap
+from .tensor import CPU, Tensor, wrap
 
 VIEW = Op(view_kernels.replay, name="View")
 PUT = Op(view_kernels.put, name="CopySlices")
@@ -108,6 +109,8 @@ def _unrecorded(x: Tensor, steps: tuple[tuple[Any, ...], ...], offsets: tuple[in
     result._offsets = x._offsets + offsets
     if x._inference:
         result._inference = True
+    if x._cut:
+        result._cut = True
     if x._own_version is not None:
         result._own_version = x._own_version
     if dtype is not old and not (dtype.kind in "fcV" and old.kind in "fcV"):
@@ -153,6 +156,14 @@ def record_view(
     offsets: tuple[int, ...],
 ) -> None:
     """Hang the node of a view of `x` (whose gradient goes to `edge`) on `result`."""
+    key = (label, steps, x._dims(), x._dtype_numpy())
+    known = VIEW.calls.get(key)
+    plain = not modes.special and result._storage.device is CPU
+    if known is not None and plain and not result._retains_grad:
+        none = [None] * len(offsets)
+        result._node = known_node(known, [edge, *none], list(offsets))
+        result._index = 0
+        return
     program = VIEW.programs[(steps,)]
     needs = (True,) + (False,) * len(offsets)
     info = Described(result._dims(), result._dtype_numpy())
@@ -167,6 +178,10 @@ def record_view(
         list(offsets),
         (None,) * len(offsets),
     )
+    if plain:
+        call = Call(program, None, False, False, None, [info], derivative, type(node))
+        remember(VIEW.calls, key, call)
+        node.call = call
     move_retained(result, Edge(node, 0))
     result._node = node
     result._index = 0
@@ -290,10 +305,11 @@ def before_write(x: Tensor) -> Tensor:
 def overwrite(x: Tensor, value: Tensor) -> Tensor:
     """Store `value`, of `x`'s shape and type, into `x`; gradients follow. Returns `x`."""
     if modes.levels:
-        from .levels import admit_write
+        from .levels import admit_write, with_history_of
 
-        admit_write(x, value)
-    array = value._array()
+        array, before = admit_write(x, value), x._storage.array
+    else:
+        array = value._array()
     storage = x._storage
     counted = x._own_version is None
     if x._own_version is not None:
@@ -310,6 +326,8 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
         else:
             whole = PUT.programs[(steps,)].run(storage.read(), array, *offsets)
             storage.write(whole, counted)
+    if modes.levels and (x._cut or not modes.grad):
+        storage.array = with_history_of(before, storage.array)
     node = value._node
     if isinstance(node, OpNode):
         node.rebind(value._storage, _place(x))

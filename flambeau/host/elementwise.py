@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .source import Expressed
+from .source import Expressed, undispatched
 
 Function = Any  # a callable of arrays, or `Expressed`
 Rule = Callable[[dict[str, Any], list[Any], list[Any]], Function]
@@ -239,7 +239,7 @@ def _reduce_precision(params: Any, ins: Any, outs: Any) -> Function:
 def _select(params: Any, ins: Any, outs: Any) -> Function:
     if ins[0].dtype != np.bool_ or len(ins) != 3:
         raise NotImplementedError("select_n of several cases")
-    return Expressed("{where}({0}, {2}, {1})", where=np.where)
+    return Expressed("{where}({0}, {2}, {1})", where=undispatched(np.where))
 
 
 @rule("clamp")

@@ -26,6 +26,28 @@ RULES: dict[str, Any] = {
     **selection.RULES,
     **convolution.RULES,
 }
+# What some primitives cost in NumPy: how many elements of an addition one element is worth, and how
+# many calls there are behind one.
+WEIGHTS = {
+    "gather": 3,
+    "scatter": 5,
+    "scatter-add": 10,
+    "scatter_add": 10,
+    "sort": 40,
+    "pow": 15,
+    "sin": 8,
+    "cos": 8,
+    "erf": 10,
+    "select_n": 2,
+}
+CALLS = {
+    "gather": 10,
+    "scatter": 15,
+    "scatter-add": 15,
+    "scatter_add": 15,
+    "conv_general_dilated": 20,
+    "pad": 2,
+}
 INLINED = {
     "jit": "jaxpr",
     "pjit": "jaxpr",
@@ -314,8 +336,11 @@ class _Lowering:
         return _Value(slot, shape, None if result == tuple(shape) else result)
 
     def _count(self, name: str, equation: Any) -> None:
+        self.inner_calls += CALLS.get(name, 1) - 1
         size = sum(int(np.prod(v.aval.shape, dtype=np.int64)) for v in equation.outvars)
         products = 0
+        if name.startswith("scatter"):  # what is put somewhere counts, not where
+            size = int(np.prod(equation.invars[2].aval.shape, dtype=np.int64))
         if name == "dot_general":
             (left, _), _ = equation.params["dimension_numbers"]
             inner = [equation.invars[0].aval.shape[i] for i in left]
@@ -324,7 +349,7 @@ class _Lowering:
             weight = equation.invars[1].aval.shape
             outputs = weight[equation.params["dimension_numbers"].rhs_spec[0]]
             products = size * int(np.prod(weight, dtype=np.int64)) // max(outputs, 1)
-        self.cost += size + products // PRODUCTS_PER_ELEMENT
+        self.cost += size * WEIGHTS.get(name, 1) + products // PRODUCTS_PER_ELEMENT
 
 
 __all__ = ["HostProgram", "Unsupported"]

@@ -82,8 +82,44 @@ class _Windows:
         return result
 
 
+def _whole_slices(
+    numbers: Any, sizes: Sequence[int], shape: Sequence[int], ndim: int
+) -> int | None:
+    """The axis of which a gather takes whole slices, as `numpy.take` does; None where it doesn't."""
+    mapped = tuple(numbers.start_index_map)
+    if len(mapped) != 1 or numbers.operand_batching_dims or numbers.collapsed_slice_dims != mapped:
+        return None
+    (axis,) = mapped
+    if any(n != size for d, (n, size) in enumerate(zip(shape, sizes, strict=True)) if d != axis):
+        return None
+    count = ndim - len(shape) + 1
+    lead = [i for i in range(ndim) if i not in numbers.offset_dims]
+    return axis if lead == list(range(axis, axis + count)) else None
+
+
+def _taken(axis: int, size: int, fill: Any) -> Function:
+    """A gather of whole slices; indices beyond the end give the last one, or `fill`."""
+
+    def taken(x: Any, indices: Any) -> Any:
+        places = indices[..., 0]
+        found = x.take(places, axis, mode="clip")
+        if fill is None:
+            return found
+        outside = (places < 0) | (places >= size)
+        if outside.any():
+            found[(slice(None),) * axis + (outside,)] = fill
+        return found
+
+    return taken
+
+
 def _gather(params: Any, ins: Any, outs: Any) -> Function:
     numbers, shape = params["dimension_numbers"], outs[0].shape
+    fill = _fill_value(params, outs[0].dtype) if "FILL" in str(params["mode"]) else None
+    sizes = params["slice_sizes"]
+    axis = _whole_slices(numbers, sizes, ins[0].shape, len(shape))
+    if axis is not None and ins[0].shape[axis] and sizes[axis] == 1:
+        return _taken(axis, ins[0].shape[axis], fill)
     windows = _Windows(
         ins[0].shape,
         params["slice_sizes"],
@@ -94,7 +130,6 @@ def _gather(params: Any, ins: Any, outs: Any) -> Function:
         numbers.offset_dims,
         len(shape),
     )
-    fill = _fill_value(params, outs[0].dtype) if "FILL" in str(params["mode"]) else None
 
     def gathered(x: Any, indices: Any) -> Any:
         starts = windows.starts(indices)

@@ -15,6 +15,11 @@ import numpy as np
 from .quiet import hush, unhush
 
 
+def undispatched(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A NumPy function without the look whether an operand overrides it."""
+    return getattr(function, "__wrapped__", function)
+
+
 class Expressed:
     """A function of arrays that is an expression: `text`, with {0}, {1} for the operands.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .elementwise import Function
-from .source import Expressed
+from .source import Expressed, undispatched
 
 SMALL = 1 << 14  # elements: up to here filling an array is faster than a view without strides
 
@@ -100,7 +100,7 @@ def _split(params: Any, ins: Any, outs: Any) -> Function:
 def _concatenate(params: Any, ins: Any, outs: Any) -> Function:
     axis = params["dimension"]
     if len(ins) == 2:
-        join = np.concatenate
+        join = undispatched(np.concatenate)
         return Expressed("{join}(({0}, {1}), {axis})", join=join, axis=axis)
     return lambda *xs: np.concatenate(xs, axis)
 
@@ -252,7 +252,7 @@ def _dot_general(params: Any, ins: Any, outs: Any) -> Function:
         second = "{1}" if right[0] == 0 else "{1}.T"
         if inner == 1:  # an outer product
             return Expressed(f"{first} * {second}")
-        return Expressed(f"{{dot}}({first}, {second})", dot=np.dot)
+        return Expressed(f"{{dot}}({first}, {second})", dot=undispatched(np.dot))
     first, second = _arranged("{0}", x, order_x, shape_x), _arranged("{1}", y, order_y, shape_y)
     text = f"{{product}}({first}, {second})"
     if shape != (*batch, rows, columns):
