@@ -18,7 +18,7 @@ from jax import lax
 
 from .derivative import automatic
 from .execute import Op, Program
-from .levels import Level, settle, snapshot, without_residuals
+from .levels import Level, contents, settle, snapshot, without_residuals
 from .state import modes
 from .tape import edge_of
 from .tensor import Tensor
@@ -83,7 +83,7 @@ class DualLevel(Level):
         if not (modes.grad and any(isinstance(x, Tensor) and x.requires_grad for x in inputs)):
             return
         op = without_residuals(op)
-        arrays = [x._array() if isinstance(x, Tensor) else x for x in inputs]
+        arrays = [contents(x) if isinstance(x, Tensor) else x for x in inputs]
         program = op.programs[static]
         record(op, program, static, inputs, arrays, results, (), label or op.label)
         self.nodes.update(t._node for t in results if t._node is not None)

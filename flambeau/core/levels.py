@@ -27,7 +27,7 @@ from .execute import Op, Program
 from .state import modes
 from .storage import Storage
 from .tape import edge_of
-from .tensor import Tensor, wrap
+from .tensor import Tensor, alias, wrap
 
 
 class Lifted:
@@ -143,7 +143,7 @@ class Level:
 
     def lifted(self, value: Any) -> Lifted | None:
         """What a tensor holds at this level; None where it is not lifted to it."""
-        array = value._array() if isinstance(value, Tensor) else value
+        array = contents(value) if isinstance(value, Tensor) else value
         return array if type(array) is Lifted and array.level is self else None
 
     def below(self) -> below:
@@ -170,7 +170,7 @@ class Level:
         """Run a program on bare values."""
         inputs = [wrap(a) if hasattr(a, "shape") else a for a in arrays]
         out = self.apply(op_of(program), inputs, (), None)
-        return tuple([t._array() for t in out]) if isinstance(out, tuple) else out._array()
+        return tuple(map(contents, out)) if isinstance(out, tuple) else contents(out)
 
 
 class below:
@@ -257,26 +257,39 @@ def known_values(x: Tensor) -> np.ndarray | None:
     return None if unknown else np.asarray(array)
 
 
-def admit_write(x: Tensor, value: Tensor) -> None:
-    """Raise where a lifted value is to be written to a tensor that is not of its level."""
-    array = value._array()
+def admit_write(x: Tensor, value: Tensor) -> Any:
+    """What to store to write `value` to `x`; raises where it is of a level that `x` is not of."""
+    whole = array = contents(value)
     held = x._storage.array
     bound = _depth(held) if type(held) is Lifted else 0
     home = max((level.depth for level in modes.levels if x._storage in level.born), default=0)
     while type(array) is Lifted:
         level = array.level
         if _depth(array) <= bound:
-            return
+            return whole
         if not level.of_function:
             level.born.add(x._storage)
         elif level.depth > home or not level.admits:
             level.refuse_write(value)
         array = array.tensor._array()
+    return whole
+
+
+def with_history_of(old: Any, new: Any) -> Any:
+    """New contents of a storage after a write that is not recorded: gradients flow as before."""
+    if type(old) is not Lifted or type(new) is not Lifted or old.level is not new.level:
+        return new
+    array = with_history_of(contents(old.tensor), contents(new.tensor))
+    lower = wrap(array, new.tensor.device)
+    edge = edge_of(old.tensor)
+    if edge is not None:
+        lower._node, lower._index = edge
+    return Lifted(new.level, lower, new.shape, old.tangent)
 
 
 def like(result: Tensor, *examples: Any) -> Tensor:
     """A fresh tensor as one of the examples' levels, so that their values can be written to it."""
-    found = [x._array() for x in examples if isinstance(x, Tensor)]
+    found = [contents(x) for x in examples if isinstance(x, Tensor)]
     found = [a for a in found if type(a) is Lifted]
     if not found:
         return result
@@ -313,21 +326,21 @@ def write_back(level: Level, arguments: Iterable[tuple[Any, Any, Any]]) -> None:
 
 def snapshot(x: Tensor) -> Tensor:
     """The tensor as it is now, with its place on the tape: later writes do not show."""
-    result = wrap(x._array(), x.device)
+    result = wrap(contents(x), x.device)
     edge = edge_of(x)
     if edge is not None:
         result._node, result._index = edge
     return result
 
 
-def detached(x: Tensor) -> Tensor:
-    """A tensor without history at any level, and without tangents."""
+def contents(x: Tensor) -> Any:
+    """The value of a tensor; of one that was detached, without what it depends on below."""
     array = x._array()
-    if type(array) is not Lifted:
-        return wrap(array, x.device)
-    with array.level.below():
-        lower = detached(array.tensor)
-    return array.level.make(lower, array.shape)
+    if not x._cut or type(array) is not Lifted:
+        return array
+    lower = alias(array.tensor)
+    lower._cut = True
+    return Lifted(array.level, lower, array.shape)
 
 
 def op_of(program: Program) -> Op:
@@ -399,7 +412,10 @@ class GradLevel(Level):
 
     def lift(self, x: Tensor) -> Tensor:
         """A tensor at this level; one from below has no history at it."""
-        return x if self.lifted(x) is not None else self.make(snapshot(x))
+        found = self.lifted(x)
+        if found is None:
+            return self.make(snapshot(x))
+        return wrap(found, x.device) if x._cut else x
 
     def seed(self, gradient: Tensor) -> Tensor:
         return self.lift(gradient)
@@ -412,7 +428,7 @@ class GradLevel(Level):
             isinstance(x, Tensor) and self.lifted(x) and x.requires_grad for x in inputs
         )
         given = [self.lift(x) if isinstance(x, Tensor) else x for x in inputs]
-        arrays = [x._array() if isinstance(x, Tensor) else x for x in given]
+        arrays = [contents(x) if isinstance(x, Tensor) else x for x in given]
         lowers = [a.tensor if type(a) is Lifted else a for a in arrays]
         residuals: tuple[Any, ...] = ()
         with self.below():
@@ -437,7 +453,7 @@ def _has_history(x: Any) -> bool:
     """Whether what is done to a value may be differentiated at its own level or one below."""
     if not isinstance(x, Tensor):
         return False
-    array = x._array()
+    array = contents(x)
     if x.requires_grad or type(array) is not Lifted:
         return x.requires_grad
     return array.level.differentiates or _has_history(array.tensor)

@@ -56,6 +56,7 @@ class Tensor(Attached):
     # gradients see it as a view, `_base` with `_base_steps`/`_base_offsets` (how to read it out of
     # that tensor; they differ when the base is itself a detached part of the storage). `_reshaped`
     # marks a base whose own axes were changed in place after views had been taken of it.
+    # `_cut` marks what was detached inside a function that is being transformed.
     # `_own_version` is the version of `x.data` and its views, which do not share that of `x`.
     _storage: Storage
     _steps: tuple[tuple[Any, ...], ...] = ()
@@ -78,6 +79,7 @@ class Tensor(Attached):
     _made_at: int = 0
     _inference: bool = False
     _reshaped: bool = False
+    _cut: bool = False
     _own_version: OwnVersion | None = None
     _backward_hooks: OrderedDict[int, Any] | None = None
     _post_accumulate_grad_hooks: OrderedDict[int, Any] | None = None
@@ -367,12 +369,9 @@ class Tensor(Attached):
 
     def detach(self) -> Tensor:
         """The same storage without its history: writes show on both sides."""
-        if modes.levels:
-            from .levels import Lifted, detached
-
-            if type(self._storage.array) is Lifted:
-                return detached(self)
         result = alias(self, self._result_class or Tensor)
+        if modes.levels:
+            result._cut = True
         if self._own_version is not None:
             result._own_version = self._own_version
         return result
@@ -398,6 +397,8 @@ class Tensor(Attached):
     def data(self) -> Tensor:
         """The same storage without history and without version checks."""
         result = alias(self)
+        if modes.levels:
+            result._cut = True
         result._own_version = OwnVersion(self._storage.device)
         return result
 

@@ -303,6 +303,35 @@ def no_grad_and_detach(t):
 
 
 @program
+def unrecorded_writes_keep_the_history(t):
+    def f(x):
+        y = x * 2
+        y.detach().mul_(3)
+        with t.no_grad():
+            y[0] = 5.0
+        y.data.add_(1)
+        return (y * y).sum()
+
+    def g(x):
+        return t.func.grad(f)(x).sum()
+
+    x = batch(t, 3)
+    rows = t.func.vmap(t.func.grad(f))(batch(t, 2, 3))
+    return t.func.grad(f)(x), t.func.grad(g)(x), t.func.jvp(f, (x,), (x + 1,)), rows
+
+
+@program
+def rows_are_scaled_down(t):
+    weight, at = t.arange(12.0).reshape(4, 3), t.tensor([0, 2])
+
+    def f(w):
+        return t.nn.functional.embedding(at, w * 1, max_norm=1.0)
+
+    values = t.func.vmap(f)(t.stack([weight, weight / 20]))
+    return values, t.func.grad(lambda w: f(w).sum())(weight), t.func.jvp(f, (weight,), (weight,))
+
+
+@program
 def dtypes_are_kept(t):
     found = []
     for dtype in (t.float64, t.bfloat16, t.float16, t.complex64):
