@@ -28,6 +28,9 @@ from flambeau.kernels.elementwise import widen
 # Above this many kernel positions the forms that unroll over them give way to XLA's own.
 MOST_TAPS = 64
 
+# From this many output pixels a weight gradient is a product a tap (measured: 10 to 35 % faster).
+ONE_TAP_PIXELS = 1024
+
 
 def _form(channels, weight, groups, stride, dilation):
     """The form of computation: 'native' off the CPU, else the one for these shapes."""
@@ -372,18 +375,41 @@ def _weight_gradient(rows, pixels, kernel, stride, dilation, groups):
     per_group = out_channels // groups
     if groups > 1 and width == 1:
         return _depthwise_weight_gradient(rows, pixels, kernel, stride, dilation, groups)
-    patches = _patches(pixels, kernel, stride, dilation)
-    taps, count = patches.shape[-2], math.prod(rows.shape[:-1])
+    taps, count = math.prod(kernel), math.prod(rows.shape[:-1])
     if groups == 1:
-        columns = lax.optimization_barrier(lax.reshape(patches, (count, taps * width)))
-        flat = lax.transpose(lax.reshape(rows, (count, out_channels)), (1, 0))
-        product = lax.dot_general(lax.optimization_barrier(flat), columns, (((1,), (0,)), ((), ())))
+        turned = lax.transpose(lax.reshape(rows, (count, out_channels)), (1, 0))
+        flat = lax.optimization_barrier(turned)
+        by_tap = count >= ONE_TAP_PIXELS and not _is_tiled(kernel, stride, dilation)
+        product = _products_by_tap if by_tap else _product_of_patches
+        product = product(flat, pixels, rows.shape[1:-1], kernel, stride, dilation)
     else:
+        patches = _patches(pixels, kernel, stride, dilation)
         columns = lax.reshape(patches, (count, taps, groups, width))
         split = lax.reshape(rows, (count, groups, per_group))
         product = lax.dot_general(split, columns, (((0,), (0,)), ((1,), (2,))))
     gradient = lax.reshape(product, (out_channels, taps, width))
     return lax.reshape(lax.transpose(gradient, (0, 2, 1)), (out_channels, width, *kernel))
+
+
+def _product_of_patches(flat, pixels, out, kernel, stride, dilation):
+    """(C_out, pixels) times the patches, (pixels, taps * C_in): one product."""
+    patches = _patches(pixels, kernel, stride, dilation)
+    columns = lax.reshape(patches, (flat.shape[1], patches.shape[-2] * patches.shape[-1]))
+    return lax.dot_general(flat, lax.optimization_barrier(columns), (((1,), (0,)), ((), ())))
+
+
+def _products_by_tap(flat, pixels, out, kernel, stride, dilation):
+    """The same, a product a tap: each shifted image is written to memory once, not twice."""
+    shape = (flat.shape[1], pixels.shape[-1])
+    products = [
+        lax.dot_general(
+            flat,
+            lax.reshape(_shifted(pixels, tap, out, stride, dilation), shape),
+            (((1,), (0,)), ((), ())),
+        )
+        for tap in _taps(kernel)
+    ]
+    return lax.concatenate(products, 1) if len(products) > 1 else products[0]
 
 
 def _depthwise_weight_gradient(rows, pixels, kernel, stride, dilation, groups):
