@@ -72,7 +72,7 @@ _LAZY = frozenset(
     """
     _C _dynamo _inductor accelerator amp autograd backends compiler cpu cuda datasets distributed
     distributions fft func functional hub jit linalg mps multiprocessing nn optim profiler random
-    safetensors serialization special storage testing torch_version types utils version xpu
+    safetensors serialization signal special storage testing torch_version types utils version xpu
     """.split()  # noqa: SIM905
 )
 _ELSEWHERE = {
@@ -82,6 +82,8 @@ _ELSEWHERE = {
     "alias_torch": "alias",
     "autocast": "amp",
     "compile": "compiling",
+    "cond": "control_flow",
+    "while_loop": "control_flow",
     "load": "serialization",
     "save": "serialization",
     "summary": "utils.summary",
@@ -91,11 +93,11 @@ _ELSEWHERE = {
 }
 _NOT_BUILT = frozenset(
     """
-    Event Stream affine_grid_generator ao cond dsmm export from_file futures fx hsmm
+    Event Stream affine_grid_generator ao dsmm export from_file futures fx hsmm
     hspmm int_repr library lobpcg masked mtia nested onnx overrides package
-    quantize_per_channel quantize_per_tensor quantization saddmm segment_reduce signal sparse
+    quantize_per_channel quantize_per_tensor quantization saddmm segment_reduce sparse
     sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_csc_tensor
-    sparse_csr_tensor unify_type_list while_loop
+    sparse_csr_tensor unify_type_list
     """.split()  # noqa: SIM905
 )
 

@@ -31,6 +31,7 @@ from . import profiler as profiler
 from . import random as random
 from . import safetensors as safetensors
 from . import serialization as serialization
+from . import signal as signal
 from . import special as special
 from . import storage as storage
 from . import testing as testing
@@ -44,6 +45,8 @@ from .amp.autocast_mode import autocast as autocast
 from .amp.grad_scaler import GradScaler as GradScaler
 from .compiling import compile as compile
 from .config import config as config
+from .control_flow import cond as cond
+from .control_flow import while_loop as while_loop
 from .core.function import Function as Function
 from .core.legacy import BFloat16Tensor as BFloat16Tensor
 from .core.legacy import BoolTensor as BoolTensor
