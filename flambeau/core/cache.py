@@ -21,7 +21,8 @@ def use_compilation_cache() -> None:
     """
     global _applied
     wanted = config.compilation_cache or None
-    if wanted == _applied or jax.config.jax_compilation_cache_dir != _applied:  # type: ignore[attr-defined]
+    present = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if wanted == _applied or present != _applied:
         return
     if wanted is not None and not _writable(Path(wanted)):
         wanted = config.compilation_cache = None

@@ -189,13 +189,13 @@ def known_node(call: Call, pairs: list[Any], values: list[Any]) -> OpNode:
 
 def repeat(call: Call, inputs: Sequence[Any], arrays: list[Any], edges: list[Any]) -> Any:
     """A known call (Note [Known calls])."""
-    plan = call.plan
+    plan: Any = call.plan
     if plan.limit:
         plan.count()
     on_host = plan.host is not None
     if on_host:
         counters.host += 1
-        out = plan.host.run(*arrays)  # type: ignore[union-attr]
+        out = plan.host.run(*arrays)
     else:
         counters.compiled += 1
         for i, array in enumerate(arrays):

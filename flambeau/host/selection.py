@@ -85,7 +85,7 @@ class _Windows:
 def _whole_slices(
     numbers: Any, sizes: Sequence[int], shape: Sequence[int], ndim: int
 ) -> int | None:
-    """The axis of which a gather takes whole slices, as `numpy.take` does; None where it doesn't."""
+    """The axis of which a gather takes whole slices, as `numpy.take` does; or None."""
     mapped = tuple(numbers.start_index_map)
     if len(mapped) != 1 or numbers.operand_batching_dims or numbers.collapsed_slice_dims != mapped:
         return None
