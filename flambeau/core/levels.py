@@ -275,16 +275,24 @@ def admit_write(x: Tensor, value: Tensor) -> Any:
     return whole
 
 
-def with_history_of(old: Any, new: Any) -> Any:
-    """New contents of a storage after a write that is not recorded: gradients flow as before."""
-    if type(old) is not Lifted or type(new) is not Lifted or old.level is not new.level:
+def with_history_of(old: Any, new: Any, detached: bool) -> Any:
+    """New contents of a storage after a write that is not recorded: gradients flow as before.
+
+    Args:
+        detached: it was made through a detached tensor; tangents stay, too.
+    """
+    if type(old) is not Lifted:
         return new
-    array = with_history_of(contents(old.tensor), contents(new.tensor))
-    lower = wrap(array, new.tensor.device)
+    level = old.level
+    written = new if type(new) is Lifted and new.level is level else None
+    tensor = level.physical(wrap(new)) if written is None else written.tensor
+    array = with_history_of(contents(old.tensor), contents(tensor), detached)
+    lower = wrap(array, tensor.device)
     edge = edge_of(old.tensor)
     if edge is not None:
         lower._node, lower._index = edge
-    return Lifted(new.level, lower, new.shape, old.tangent)
+    tangent = old.tangent if detached else None if written is None else written.tangent
+    return Lifted(level, lower, old.shape, tangent)
 
 
 def like(result: Tensor, *examples: Any) -> Tensor:

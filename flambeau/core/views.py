@@ -327,7 +327,7 @@ def overwrite(x: Tensor, value: Tensor) -> Tensor:
             whole = PUT.programs[(steps,)].run(storage.read(), array, *offsets)
             storage.write(whole, counted)
     if modes.levels and (x._cut or not modes.grad):
-        storage.array = with_history_of(before, storage.array)
+        storage.array = with_history_of(before, storage.array, x._cut)
     node = value._node
     if isinstance(node, OpNode):
         node.rebind(value._storage, _place(x))
