@@ -283,7 +283,8 @@ def pinv(
     if hermitian:
         _check_eigh(input)
     if not input.numel():
-        return input.mH.clone()
+        (result,) = lowered(input.mH.clone())
+        return result
     atol, rtol = _tolerances(input, atol, rcond if rcond is not None else rtol)
     (result,) = lowered(apply(PINV, (input, atol, rtol), (bool(hermitian),)))
     return result

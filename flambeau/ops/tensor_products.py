@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 from .. import dtypes
@@ -65,7 +66,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
             if found.count(i) > 1:
                 raise RuntimeError(f"dim {i} appears multiple times in the list of dims")
         axes.append(found)
-    if len(axes[0]) < max(len(m), len(n)):  # PyTorch multiplies matrices, else vectors
+    left = [size for i, size in enumerate(m) if i not in axes[0]]
+    right = [size for i, size in enumerate(n) if i not in axes[1]]
+    if math.prod(left) * math.prod(right) != 1:  # else PyTorch multiplies vectors, not matrices
         a, b = lowered(a, b)
     return apply(TENSORDOT, (a, b), tuple(axes))
 

@@ -173,7 +173,7 @@ class RuleOptimizer(Optimizer):
             *(_number(value) for value in settings.values()),
         )
         for parameter, array in zip(parameters, results[:count], strict=True):
-            overwrite(parameter, wrap(array, parameter.device))
+            _put(parameter, array)
         for number, name in enumerate(state_names(self.rule, names, flags), start=1):
             column = results[number * count : (number + 1) * count]
             for parameter, array in zip(parameters, column, strict=True):
@@ -239,7 +239,7 @@ class RuleOptimizer(Optimizer):
         if old is None:
             state[name] = wrap(array, parameter.device)
         else:
-            overwrite(old, wrap(array, old.device))
+            _put(old, array)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -251,6 +251,14 @@ class RuleOptimizer(Optimizer):
             # Counts were plain numbers once.
             if isinstance(entry, dict) and isinstance(entry.get("step"), (int, float)):
                 entry["step"] = FUNCTIONS["tensor"](float(entry["step"]), dtype=_step_dtype())
+
+
+def _put(x: Tensor, array: Any) -> None:
+    """Write an array into a tensor, unrecorded."""
+    if x._steps or x._own_version is not None or modes.special:
+        overwrite(x, wrap(array, x.device))
+        return
+    x._storage.write(array)
 
 
 def _value(count: Tensor) -> float:
