@@ -571,3 +571,36 @@ def test_in_compiled_functions():
         assert [y.dtype for y in inside(x)] == [flambeau.bfloat16, flambeau.float32]
     inside(x)[0].sum().backward()
     assert layer.weight.grad.dtype is flambeau.float32
+
+
+POLICED = {
+    "banned": "binary_cross_entropy are unsafe to autocast",
+    "promote": "float32",
+    "lower": "bfloat16",
+    "float32 unless dtype": "float32",
+}
+
+
+@pytest.mark.parametrize("policy", POLICED)
+def test_policies(policy, monkeypatch):
+    """The policies that only the tables of accelerators use, on the CPU."""
+    monkeypatch.setitem(POLICIES, "made up", {"cpu": policy})
+
+    @flambeau.ops.autocast.autocast("made up")
+    def types_of(*tensors, dtype=None):
+        return [str(t.dtype).rpartition(".")[2] for t in tensors]
+
+    x, y = flambeau.ones(1), flambeau.ones(1).bfloat16()
+    wide, whole = flambeau.ones(1).double(), flambeau.ones(1).int()
+    assert types_of(x, y) == ["float32", "bfloat16"]
+    with flambeau.autocast("cpu"):
+        if policy == "banned":
+            with pytest.raises(RuntimeError, match="are unsafe to autocast"):
+                types_of(x, y)
+            return
+        found = POLICED[policy]
+        assert types_of(x, y, wide, whole) == [found, found, "float64", "int32"]
+        given = types_of(x, y, dtype=flambeau.float32)
+        assert given == (["float32", "bfloat16"] if "unless" in policy else [found, found])
+        with flambeau.autocast("cpu", enabled=False):
+            assert types_of(x, y) == ["float32", "bfloat16"]
