@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 
+import flambeau
 from tests.nn.agree import assert_agree, gradients, outcome
 
 INF = float("inf")
@@ -250,3 +251,37 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program(name):
     assert_agree(PROGRAMS[name], FACTORED)
+
+
+def test_compiled_steps_are_the_eager_ones():
+    nn, utils = flambeau.nn, flambeau.nn.utils
+    flambeau.manual_seed(0)
+    model = nn.Sequential(
+        utils.parametrizations.weight_norm(nn.Linear(3, 4)),
+        nn.Tanh(),
+        utils.parametrizations.spectral_norm(nn.Linear(4, 2)),
+        utils.parametrizations.orthogonal(nn.Linear(2, 2)),
+        utils.spectral_norm(nn.Linear(2, 2)),
+        utils.prune.l1_unstructured(nn.Linear(2, 2), "weight", 1),
+    )
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def training():
+        optimizer = flambeau.optim.SGD(model.parameters(), lr=0.1)
+
+        def step():
+            optimizer.zero_grad()
+            loss = model(flambeau.ones(5, 3)).pow(2).mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    eager = [training()().item() for _ in range(3)]
+    expected = {name: value.clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(start)
+    step = flambeau.compile(training())
+    assert [step().item() for _ in range(3)] == pytest.approx(eager, rel=1e-5)
+    for name, value in model.state_dict().items():
+        assert flambeau.allclose(value, expected[name], rtol=1e-4, atol=1e-6), name
