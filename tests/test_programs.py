@@ -26,15 +26,16 @@ ZERO = 1e-12  # a loss that is 0 may be rounding errors
 
 # Command lines; the quick ones run always, the others where slow tests are asked for.
 QUICK = """
-mnist
 gpt
 dcgan
 translation
 policy_gradient
 style_transfer
+short_loops
 vae --compile
 """.strip().splitlines()
 SLOW = """
+mnist
 vae
 super_resolution
 siamese
@@ -88,7 +89,7 @@ WITH_DROPOUT = (
     "mobilenet",
     "densenet",
 )
-SAMPLED = ("policy_gradient", "actor_critic")
+SAMPLED = ("policy_gradient", "actor_critic", "short_loops")
 MARKED = [*QUICK, *(pytest.param(line, marks=pytest.mark.slow) for line in SLOW)]
 
 
