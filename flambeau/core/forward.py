@@ -26,8 +26,8 @@ from .tensor import Tensor
 Wanted = tuple[bool, ...]
 
 # The formulas of these ops are not linear in the gradient as JAX sees it, or are not the derivative
-# where indices repeat; here JAX's derivative of the kernel is right.
-PUSHED = ("LogcumsumexpBackward", "MaxUnpool")
+# where indices repeat or are padding; here JAX's derivative of the kernel is right.
+PUSHED = ("Embedding", "LogcumsumexpBackward", "MaxUnpool")
 
 
 class DualLevel(Level):
