@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from ..core import tracing
+from ..core.layout import is_contiguous, is_dense
 from ..core.storage import Storage
 from ..core.tape import AccumulateGrad, Edge, Node, named, run_backward
 from ..core.tensor import Tensor
@@ -24,6 +25,15 @@ Find = tuple[str, Any]
 
 class Unsupported(tracing.OuterGraph):
     """Something that a compiled function cannot do as the plain function does it."""
+
+
+class MemoryMatters(Exception):
+    """The function writes to an argument of which only the value was to be an input, or gives it
+    out: `number` is the argument's."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
 
 
 class Capture:
@@ -45,7 +55,7 @@ class Capture:
         function: Callable[..., Any],
         args: Any,
         kwargs: Any,
-        arguments: list[Tensor],
+        signature: Any,
         walk: Walk,
         roots: list[tuple[str, Any]],
     ):
@@ -55,8 +65,9 @@ class Capture:
         self.paths: dict[int, str] = {}
         for path, tensor in walk.tensors.items():
             self._add_handle(tensor, ("path", path), path)
-        for number, tensor in enumerate(arguments):
+        for number, tensor in enumerate(signature.tensors):
             self._add_handle(tensor, ("argument", number), f"argument {number}")
+        self.values = {number: signature.tensors[number] for number in signature.values}
         self.result: Any = None
         self.effects: list[tuple[Any, ...]] = []
         self.storages: list[MadeStorage] = []
@@ -84,6 +95,9 @@ class Capture:
     def _trace(self, function: Callable[..., Any], args: Any, kwargs: Any) -> list[Any]:
         before = [(t, dict(t.__dict__)) for _, t in self.handles.values()]
         self.start = Node("start", (), (), None).sequence
+        for tensor in self.values.values():
+            _make_whole(tensor)
+        self.private = {id(t._storage): number for number, t in self.values.items()}
         with tracing.tracing() as trace:
             self.trace = trace
             trace.start = self.start
@@ -130,6 +144,9 @@ class Capture:
             self._find_changed(tensor, fields)
         for key, kept in trace.kept.items():
             if kept.written:
+                for number, tensor in self.values.items():
+                    if tensor._storage is kept.storage:
+                        raise MemoryMatters(number)
                 array = tracing._array.__get__(kept.storage)
                 self.written.append((key, self._output(array), *self._counts(trace, kept)))
         self.shown = [(plan(t, self._plan), spec) for t, spec in trace.shown]
@@ -178,6 +195,9 @@ class Capture:
     def _storage_plan(self, storage: Storage) -> Any:
         key = id(storage)
         if not self.trace.is_made(storage):
+            for number, tensor in self.values.items():
+                if tensor._storage is storage:
+                    raise MemoryMatters(number)
             for find, tensor in self.handles.values():
                 if tensor._storage is storage:
                     return find
@@ -211,7 +231,8 @@ class Capture:
         """Tensors from before whose storage or flags were exchanged (`p.data = ...`)."""
         find = self.handles[id(tensor)][0]
         own = tensor.__dict__
-        if own["_storage"] is not fields["_storage"]:
+        whole = id(own["_storage"]) in self.private  # a view that stands for its value
+        if own["_storage"] is not fields["_storage"] and not whole:
             source = self._storage_plan(own["_storage"])
             self.effects.append(("data", find, Recipe(tensor, source)))
         if own.get("_requires_grad") != fields.get("_requires_grad"):
@@ -293,7 +314,9 @@ class Capture:
 
     def _find_sources(self) -> None:
         """How each storage that was read or written is found again: all the ways to it."""
-        by_storage: dict[int, list[Any]] = {}
+        by_storage: dict[int, list[Any]] = {
+            key: [(("value", number), self.values[number])] for key, number in self.private.items()
+        }
         for find, tensor in self.handles.values():
             by_storage.setdefault(id(tensor.__dict__["_storage"]), []).append((find, tensor))
         self.sources: dict[int, tuple[list[Find], str]] = {}
@@ -328,6 +351,33 @@ class Capture:
 
 _UNPLANNED = (str, bytes, int, float, complex, type(None))
 _DESCRIBED = Storage(None, None)  # type: ignore[arg-type]
+
+
+def _make_whole(tensor: Tensor) -> None:
+    """Let a view be a tensor of its own with the same value, until its fields are put back."""
+    shape, device = tensor._dims(), tensor.device
+    strides = tensor._strides_offset()[0]
+    dense = is_dense(shape, strides) and not is_contiguous(shape, strides)
+    array = tensor._array()
+    for name in _VIEW_FIELDS:
+        tensor.__dict__.pop(name, None)
+    tensor._storage = Storage(array, device, strides if dense else None)
+
+
+_VIEW_FIELDS = (
+    "_steps",
+    "_offsets",
+    "_view_shape",
+    "_view_dtype",
+    "_cache",
+    "_cached_version",
+    "_layout",
+    "_base",
+    "_base_steps",
+    "_base_offsets",
+    "_creation",
+    "_made_at",
+)
 
 
 def _walked(node: Any, start: float) -> bool:

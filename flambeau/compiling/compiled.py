@@ -6,7 +6,7 @@ import functools
 import traceback
 import warnings
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..config import config
 from ..core.state import modes
 from ..core.tensor import Tensor
 from ..core.tracing import OuterGraph
+from .capture import MemoryMatters
 from .program import Program, Run
 from .walk import PLAIN, Walk
 
@@ -26,37 +27,32 @@ class CompileError(RuntimeError):
 
 
 class Signature:
-    """The arguments of a call: the tensors, and what else the program depends on."""
+    """The arguments of a call: the tensors, and what else the program depends on.
+
+    Attributes:
+        structure: how the arguments are nested, with the plain values; tensors by their number.
+        values: the arguments that are views of memory that nobody else here knows (a batch out of a
+            resident data set): the program takes their values, wherever they start.
+    """
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]):
         self.tensors: list[Tensor] = []
         self.objects: list[tuple[str, Any]] = []
         self.numbers: dict[int, int] = {}
+        self.values: frozenset[int] = frozenset()
         parts = [self.part(a, f"args[{i}]") for i, a in enumerate(args)]
         parts += [(k, self.part(v, k)) for k, v in kwargs.items()]
-        self.key = tuple(parts)
+        self.structure = tuple(parts)
 
     def part(self, value: Any, path: str) -> Any:
         if isinstance(value, Tensor):
-            known = self.numbers.get(id(value))
-            if known is not None:
-                return known
-            self.numbers[id(value)] = len(self.tensors)
-            self.tensors.append(value)
-            storage = value._storage
-            return (
-                type(value),
-                value._dims(),
-                storage.array.dtype,
-                value._steps,
-                value._offsets,
-                storage.strides,
-                storage.device,
-                value._requires_grad,
-                value._node is None,
-            )
+            number = self.numbers.get(id(value))
+            if number is None:
+                number = self.numbers[id(value)] = len(self.tensors)
+                self.tensors.append(value)
+            return ("tensor", number)
         kind = type(value)
-        if kind is tuple or kind is list or isinstance(value, (tuple, list)):
+        if isinstance(value, (tuple, list)):
             return (kind, *[self.part(v, f"{path}[{i}]") for i, v in enumerate(value)])
         if isinstance(value, dict):
             return (kind, *[(k, self.part(v, f"{path}[{k!r}]")) for k, v in value.items()])
@@ -64,6 +60,44 @@ class Signature:
             return (kind, value)
         self.objects.append((path, value))
         return (kind, id(value))
+
+    def key(self, walk: Walk, aliased: set[int]) -> Any:
+        """What a program must have been made for, modes included.
+
+        Args:
+            aliased: arguments whose memory matters, because the function writes to it.
+        """
+        if any(t._steps for t in self.tensors):
+            self.values = self._private(walk) - aliased
+        described = [self._described(n, t) for n, t in enumerate(self.tensors)]
+        return (self.structure, tuple(described), _mode_facts())
+
+    def _private(self, walk: Walk) -> frozenset[int]:
+        known = {id(t._storage) for t in walk.tensors.values()}
+        count = Counter(id(t._storage) for t in self.tensors)
+        return frozenset(
+            number
+            for number, t in enumerate(self.tensors)
+            if t._steps
+            and count[id(t._storage)] == 1
+            and id(t._storage) not in known
+            and not t.requires_grad
+        )
+
+    def _described(self, number: int, tensor: Tensor) -> tuple[Any, ...]:
+        storage = tensor._storage
+        memory: tuple[Any, ...] = ()
+        if number not in self.values:
+            memory = (tensor._steps, tensor._offsets, storage.strides)
+        return (
+            type(tensor),
+            tensor._dims(),
+            tensor._dtype_numpy(),
+            memory,
+            storage.device,
+            tensor._requires_grad,
+            tensor._node is None,
+        )
 
 
 def _mode_facts() -> tuple[Any, ...]:
@@ -104,6 +138,7 @@ class Compiled:
         self.limit = config.compile_limit if limit is None else limit
         self.programs: OrderedDict[Any, list[Program]] = OrderedDict()
         self.walks: dict[Any, Walk] = {}
+        self.aliased: set[int] = set()
         self.plain = False
         self.compilations = 0
         self.reasons: list[str] = []
@@ -125,9 +160,10 @@ class Compiled:
         if modes.trace is not None or modes.levels or self.plain:
             return self.function(*args, **kwargs)
         signature = Signature(args, kwargs)
-        walk, reason = self._walk(signature)
-        key = (signature.key, _mode_facts())
+        walk = self._walk(signature)
+        key = signature.key(walk, self.aliased)
         run = Run(walk.tensors, signature.tensors)
+        reason = None
         candidates = self.programs.get(key)
         for program in candidates or ():
             if program.walk is not walk:
@@ -141,16 +177,16 @@ class Compiled:
                 return program.call(run)
             reason = reason or why
         if self.programs and reason is None:
-            reason = self._new_key(signature)
+            reason = "the call changed: " + _difference(next(reversed(self.programs)), key)
         return self._compile(args, kwargs, signature, key, reason)
 
-    def _walk(self, signature: Signature) -> tuple[Walk, str | None]:
+    def _walk(self, signature: Signature) -> Walk:
         """The present walk; the same object as before while nothing that it saw has changed."""
         which = tuple(id(o) for _, o in signature.objects)
         walk = self.walks.get(which)
         if walk is None or not walk.holds():
             walk = self.walks[which] = Walk(self._roots(signature))
-        return walk, None
+        return walk
 
     def _roots(self, signature: Signature) -> list[tuple[str, Any]]:
         name = getattr(self.function, "__name__", type(self.function).__name__)
@@ -162,12 +198,6 @@ class Compiled:
         if why is None:
             program.walk = walk
         return why
-
-    def _new_key(self, signature: Signature) -> str:
-        last = next(reversed(self.programs))
-        return "the arguments or modes changed: " + _difference(
-            last, (signature.key, _mode_facts())
-        )
 
     def _compile(
         self, args: Any, kwargs: Any, signature: Signature, key: Any, reason: str | None
@@ -187,7 +217,11 @@ class Compiled:
         walk = self.walks[tuple(id(o) for _, o in signature.objects)]
         roots = self._roots(signature)
         try:
-            program = Program(self.function, args, kwargs, signature.tensors, walk, roots)
+            program = Program(self.function, args, kwargs, signature, walk, roots)
+        except MemoryMatters as found:
+            self.aliased.add(found.number)
+            key = signature.key(walk, self.aliased)
+            return self._compile(args, kwargs, signature, key, None)
         except OuterGraph as error:
             if self._falls_back():
                 return self._give_up(str(error), args, kwargs)

@@ -62,7 +62,8 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
     signature = Signature(args, kwargs)
     roots = [(getattr(own, "__name__", type(own).__name__), own), *signature.objects]
     walk = Walk(roots)
-    program = Program(own, args, kwargs, signature.tensors, walk, roots)
+    signature.key(walk, set())
+    program = Program(own, args, kwargs, signature, walk, roots)
     shapes = [f"{dtype}{list(shape)}" for shape, dtype in program.shapes]
     inputs = [f"{path}: {shapes[position]}" for position, _, path in program.sources]
     by_position = {position: path for position, _, path in program.sources}

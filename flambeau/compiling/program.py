@@ -67,11 +67,11 @@ class Program:
         function: Callable[..., Any],
         args: Any,
         kwargs: Any,
-        arguments: list[Tensor],
+        signature: Any,
         walk: Walk,
         roots: list[tuple[str, Any]],
     ):
-        capture = Capture(function, args, kwargs, arguments, walk, roots)
+        capture = Capture(function, args, kwargs, signature, walk, roots)
         self.result = capture.result
         self.effects = capture.effects
         self.storages = capture.storages
@@ -298,6 +298,9 @@ class Program:
         inputs: list[Any] = list(arrays)
         device = None
         for position, finds, _ in self.sources:
+            if finds[0][0] == "value":
+                inputs[position] = wrap(arrays[position])
+                continue
             tensor = run.find(finds[0])
             device = device or tensor.device
             value = wrap(arrays[position], tensor.device)
@@ -365,6 +368,9 @@ class _Binding:
                 del array
         seen: dict[int, int] = {}
         for position, finds, path in self.others:
+            if finds[0][0] == "value":
+                arrays[position] = run.arguments[finds[0][1]]._array()
+                continue
             storage = run.find(finds[0])._storage
             for find in finds[1:]:
                 if run.find(find)._storage is not storage:

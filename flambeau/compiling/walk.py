@@ -245,6 +245,21 @@ class Walk:
             self.watches.append(Watch(lambda: value._reached().values()))
             for name, found in value._reached().items():
                 self.follow(f"{path}.{name}", own, name, found)
+            self.visit_state(f"{path}.state", value.state)
+
+    def visit_state(self, path: str, state: dict[Any, Any]) -> None:
+        """An optimiser's state: the tensors in it; its numbers are its own affair."""
+        self.holders.add(id(state))
+        self.watches.append(Watch(state.values))
+        for number, (key, entry) in enumerate(state.items()):
+            self.entries[f"{path}[{number}]"] = (state, key, entry)
+            if not isinstance(entry, dict):
+                continue
+            self.holders.add(id(entry))
+            self.watches.append(Watch(functools.partial(_tensors_in, entry)))
+            for name, value in entry.items():
+                if isinstance(value, Tensor):
+                    self.follow(f"{path}[{number}][{name!r}]", entry, name, value)
 
     def shared_values(self, kind: type) -> list[str]:
         """The plain values that a user's class holds for its objects, of those that code names."""
@@ -262,6 +277,10 @@ class Walk:
     def counts(self, name: str) -> bool:
         """Whether an attribute of a user's object can matter."""
         return name in self.names or name in _TABLES or name == "training" or "_hooks" in name
+
+
+def _tensors_in(entry: dict[str, Any]) -> list[Any]:
+    return [v for v in entry.values() if isinstance(v, Tensor)]
 
 
 def _contents(cell: Any) -> Any:

@@ -71,7 +71,7 @@ class Optimizer:
     """
 
     # What a compiled function reads anew for each call, rather than being compiled for its values.
-    _not_facts = ("param_groups", "defaults")
+    _not_facts = ("param_groups", "defaults", "state")
 
     def _reached(self) -> dict[str, Any]:
         """The parameters of each group, by the names that messages use."""

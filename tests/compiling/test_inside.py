@@ -375,3 +375,60 @@ def test_a_module_compiles_itself():
     assert list(model.state_dict()) == keys
     twin = copy.deepcopy(model)
     close(twin(x), expected)
+
+
+def test_batches_out_of_a_resident_data_set_are_one_program():
+    data, labels = torch.randn(40, 6), torch.randint(0, 3, (40,))
+    model = nn.Linear(6, 3)
+
+    @torch.compile
+    def f(x, y):
+        return F.cross_entropy(model(x), y)
+
+    with torch.no_grad():
+        for i in range(0, 40, 8):
+            x, y = data[i : i + 8], labels[i : i + 8]
+            close(f(x, y), F.cross_entropy(model(x), y))
+        close(f(data.t()[:6].t()[:8], labels[:8]), F.cross_entropy(model(data[:8]), labels[:8]))
+    assert f.compilations <= 2
+
+
+def test_a_view_that_is_written_or_given_out_keeps_its_memory():
+    data = torch.zeros(4, 2)
+
+    @torch.compile
+    def add(row):
+        row.add_(1)
+        return row.view(2, 1)
+
+    @torch.compile
+    def first(row):
+        return row[:1]
+
+    for i in range(3):
+        assert add(data[i]).shape == (2, 1)
+        first(data[i]).mul_(10)
+    assert data.tolist() == [[10, 1], [10, 1], [10, 1], [0, 0]]
+
+
+def test_a_compiled_closure_for_lbfgs():
+    def run(compiled):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        x, y = torch.randn(8, 3), torch.randn(8, 1)
+        optimizer = torch.optim.LBFGS(model.parameters(), lr=0.5, max_iter=5)
+
+        def closure():
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(x), y)
+            loss.backward()
+            return loss
+
+        closure = torch.compile(closure) if compiled else closure
+        losses = [optimizer.step(closure).item() for _ in range(3)]
+        return losses, closure
+
+    plain, _ = run(False)
+    fast, closure = run(True)
+    assert fast == pytest.approx(plain, rel=1e-4)
+    assert closure.compilations <= 3, closure.reasons
