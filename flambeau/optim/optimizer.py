@@ -198,6 +198,22 @@ class Optimizer:
             )
         self.param_groups.append(param_group)
 
+    @staticmethod
+    def _group_tensors_by_device_and_dtype(
+        tensorlistlist: Any, with_indices: bool = False
+    ) -> dict[tuple[Any, Any], tuple[list[list[Any]], list[int]]]:
+        """Lists of equal length, parted by the device and the type of the first list's tensors."""
+        groups: dict[tuple[Any, Any], tuple[list[list[Any]], list[int]]] = {}
+        for place, first in enumerate(tensorlistlist[0]):
+            new: tuple[list[list[Any]], list[int]] = ([[] for _ in tensorlistlist], [])
+            lists, places = groups.setdefault((first.device, first.dtype), new)
+            for members, given in zip(lists, tensorlistlist, strict=True):
+                if given:
+                    members.append(given[place])
+            if with_indices:
+                places.append(place)
+        return groups
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or make them 0."""
         for group in self.param_groups:

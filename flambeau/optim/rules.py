@@ -363,7 +363,9 @@ class Adagrad(RuleOptimizer):
 
     def share_memory(self) -> None:
         """Move the state to memory that processes share."""
-        raise NotImplementedError("flambeau.optim.Adagrad.share_memory")
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self.state[parameter]["sum"].share_memory_()
 
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop", "RuleOptimizer"]

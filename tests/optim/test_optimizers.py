@@ -1,6 +1,7 @@
 """Optimisers step by step against the oracle, with their state."""
 
 import copy
+import importlib
 import pickle
 import warnings
 
@@ -216,3 +217,45 @@ def test_zero_grad():
     assert params[1].grad is None
     optimizer.zero_grad()
     assert params[0].grad is None
+
+
+MODULES = ["adadelta", "adagrad", "adam", "adamax", "adamw", "asgd"]
+MODULES += ["nadam", "radam", "rmsprop", "rprop", "sgd"]
+
+
+def test_modules_of_optimizers():
+    """Each optimiser can be had from a module of its own name."""
+    for name in MODULES:
+        ours = importlib.import_module(f"flambeau.optim.{name}")
+        theirs = importlib.import_module(f"torch.optim.{name}")
+        (kind,) = [n for n in dir(theirs) if n.lower() == name and n != name]
+        assert getattr(ours, kind) is getattr(flambeau.optim, kind)
+
+
+def test_groups_of_tensors():
+    found = []
+    for library in (flambeau, torch):
+        a = [library.ones(1), library.ones(2).double(), library.ones(3)]
+        group = library.optim.Optimizer._group_tensors_by_device_and_dtype
+        for lists, arguments in (
+            ([a, [None, a[0], None], []], {}),
+            ([a, a], {"with_indices": True}),
+        ):
+            parted = group(lists, **arguments)
+            found.append(
+                {
+                    (str(device), str(dtype).rpartition(".")[2]): (
+                        [[v if v is None else tuple(v.shape) for v in m] for m in members],
+                        places,
+                    )
+                    for (device, dtype), (members, places) in parted.items()
+                }
+            )
+    assert found[:2] == found[2:]
+
+
+def test_shared_state():
+    optimizer = flambeau.optim.Adagrad([flambeau.nn.Parameter(flambeau.ones(2))])
+    optimizer.share_memory()
+    (state,) = optimizer.state.values()
+    assert state["sum"].is_shared()
