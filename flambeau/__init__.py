@@ -71,8 +71,9 @@ Storage = _legacy_storages["FloatStorage"]
 _LAZY = frozenset(
     """
     _C _dynamo _inductor accelerator amp autograd backends compiler cpu cuda datasets distributed
-    distributions fft func functional hub jit linalg mps multiprocessing nn optim profiler random
-    safetensors serialization signal special storage testing torch_version types utils version xpu
+    distributions fft func functional fx hub jit linalg mps multiprocessing nn optim profiler
+    random safetensors serialization signal special storage testing torch_version types utils
+    version xpu
     """.split()  # noqa: SIM905
 )
 _ELSEWHERE = {
@@ -82,6 +83,7 @@ _ELSEWHERE = {
     "alias_torch": "alias",
     "autocast": "amp",
     "compile": "compiling",
+    "export": "compiling",
     "cond": "control_flow",
     "while_loop": "control_flow",
     "load": "serialization",
@@ -93,11 +95,10 @@ _ELSEWHERE = {
 }
 _NOT_BUILT = frozenset(
     """
-    Event Stream affine_grid_generator ao dsmm export from_file futures fx hsmm
-    hspmm int_repr library lobpcg masked mtia nested onnx overrides package
-    quantize_per_channel quantize_per_tensor quantization saddmm segment_reduce sparse
-    sparse_bsc_tensor sparse_bsr_tensor sparse_compressed_tensor sparse_csc_tensor
-    sparse_csr_tensor unify_type_list
+    Event Stream affine_grid_generator ao dsmm from_file futures hsmm hspmm int_repr library
+    lobpcg masked mtia nested onnx overrides package quantize_per_channel quantize_per_tensor
+    quantization saddmm segment_reduce sparse sparse_bsc_tensor sparse_bsr_tensor
+    sparse_compressed_tensor sparse_csc_tensor sparse_csr_tensor unify_type_list
     """.split()  # noqa: SIM905
 )
 

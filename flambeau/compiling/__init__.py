@@ -22,6 +22,7 @@ from typing import Any
 from ..nn.modules.module import Module
 from .compiled import Compiled, CompileError
 from .explain import explain
+from .export import Exported, export
 from .module import OptimizedModule
 
 _MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
@@ -63,8 +64,8 @@ def compile(
         recompile_limit: how often it may be compiled anew before it runs as it is, with a warning.
         fallback: let a function that cannot be compiled (it asks for the value of a tensor, say)
             run as it is, with one warning; by default that is a `CompileError`.
-        buckets: for functions that are called with many lengths: sizes to pad to; see
-            `flambeau.compiling.buckets`.
+        buckets: sizes that axis 1 of the arguments is padded to, for functions that are called with
+            many lengths, under `no_grad`; see Note [Buckets].
         dynamic, backend, mode, options, name, isolate_recompiles, shapes_spec: PyTorch's; checked,
             and without effect, for there is one compiler.
 
@@ -116,4 +117,4 @@ def compile(
 
 compile.explain = explain  # type: ignore[attr-defined]
 
-__all__ = ["CompileError", "OptimizedModule", "compile", "explain"]
+__all__ = ["CompileError", "Exported", "OptimizedModule", "compile", "explain", "export"]

@@ -76,7 +76,7 @@ class Capture:
         self.live = False
         self.live_outputs: list[Any] = []
         self.targets: list[Any] = []
-        self.written: list[tuple[int, Any, int, int]] = []
+        self.written: list[tuple[Any, ...]] = []
         self.closed = jax.make_jaxpr(lambda: self._trace(function, args, kwargs))()
         self._check_escapes()
         self._find_sources()

@@ -17,6 +17,7 @@ from ..config import config
 from ..core.state import modes
 from ..core.tensor import Tensor
 from ..core.tracing import OuterGraph
+from .buckets import Buckets
 from .capture import MemoryMatters
 from .program import Program, Run
 from .walk import PLAIN, Walk
@@ -134,7 +135,7 @@ class Compiled:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.fallback = fallback
-        self.buckets = buckets
+        self.buckets = None if buckets is None else Buckets(buckets)
         self.limit = config.compile_limit if limit is None else limit
         self.programs: OrderedDict[Any, list[Program]] = OrderedDict()
         self.walks: dict[Any, Walk] = {}
@@ -159,6 +160,12 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if modes.trace is not None or modes.levels or self.plain:
             return self.function(*args, **kwargs)
+        if self.buckets is not None:
+            return self.buckets.call(functools.partial(self.run, **kwargs), args)
+        return self.run(*args, **kwargs)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """One call through a program that fits, which is made if there is none yet."""
         signature = Signature(args, kwargs)
         walk = self._walk(signature)
         key = signature.key(walk, self.aliased)

@@ -66,7 +66,7 @@ def explain(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Explanat
     program = Program(own, args, kwargs, signature, walk, roots)
     shapes = [f"{dtype}{list(shape)}" for shape, dtype in program.shapes]
     inputs = [f"{path}: {shapes[position]}" for position, _, path in program.sources]
-    by_position = {position: path for position, _, path in program.sources}
+    by_position: dict[int | None, str] = {p: path for p, _, path in program.sources}
     written = [by_position.get(entry[0], "(not read)") for entry in program.written]
     guards = [f"{path} = {value[1]!r}" for path, value in walk.facts.items() if _telling(value)]
     guards += [f"{fact.what} = {fact.value}" for fact in program.facts]

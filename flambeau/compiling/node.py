@@ -48,5 +48,5 @@ class ProgramNode(Node):
             for g, info in zip(gradients, self.outputs, strict=True)
         ]
         if create_graph:
-            return apply(self.program.again(), [*self.inputs, *full])
+            return apply(self.program.again(), [*(self.inputs or ()), *full])
         return self.program.backward(*self.saved, *full)

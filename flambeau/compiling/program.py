@@ -179,7 +179,7 @@ class Program:
         trace, slots = capture.trace, capture.trace.slots
         places = {k: position for position, k in enumerate(self.order)}
         drawn = {entry for entry in trace.before if not callable(entry)}
-        self.host = [
+        self.host: list[tuple[int | None, Any]] = [
             (None, entry) if callable(entry) else (places.get(entry), slots[entry].read)
             for entry in trace.before
         ]
@@ -337,7 +337,7 @@ class _Binding:
         self.donated = set(program.donated)
         self.versions: list[int] = []
         self.counts: list[int] = []
-        self.writers: list[tuple[Storage, Any, int, int]] | None = None
+        self.writers: list[tuple[Any, ...]] | None = None
         self.inputs: list[Any] = []
 
     def gather(self, run: Run) -> str | None:
@@ -403,7 +403,7 @@ class _Binding:
             not limit or count <= limit for count, limit in zip(held, self.counts, strict=True)
         )
 
-    def writes(self, run: Run) -> list[tuple[Storage, Any, int, int]]:
+    def writes(self, run: Run) -> list[tuple[Any, ...]]:
         """The storages to write, with the outputs that they get."""
         if self.writers is None:
             self.writers = []

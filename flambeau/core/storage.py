@@ -95,7 +95,7 @@ class Storage:
         if type(array) is not np.ndarray:
             return array
         array = jax.device_put(array, jax_device(self.device))
-        if not self.external:
+        if not self.external and not isinstance(array, jax.core.Tracer):  # inside a JAX trace
             self.array = array
         return array
 
