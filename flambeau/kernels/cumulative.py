@@ -100,8 +100,10 @@ def logcumsumexp_vjp(cts, inputs, outputs, needs, *, dim):
     """sum_{j >= i} ct[j] exp(x[i] - out[j]), in log space; of real numbers the positive and the
     negative part each for itself."""
     (x,) = inputs
-    work = compute_dtype(x.dtype)
-    ct, wide, out = (cast(_at_least_1d(a), work) for a in (cts[0], x, outputs[0]))
+    # In double: where |x| is large, the rounding of the differences would be exponentiated.
+    work = np.complex128 if np.issubdtype(x.dtype, np.complexfloating) else np.float64
+    ct, wide = (cast(_at_least_1d(a), work) for a in (cts[0], x))
+    out = lax.cumlogsumexp(wide, dim)
     least = lax.full_like(ct, np.finfo(work).min)
 
     def part(size, present):
