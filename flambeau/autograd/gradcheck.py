@@ -11,6 +11,7 @@ import numpy as np
 from ..core.gradients import grad
 from ..core.modes import enable_grad, no_grad
 from ..core.tensor import Tensor, wrap
+from .forward_ad import dual_level, make_dual, unpack_dual
 
 
 class GradcheckError(RuntimeError):
@@ -87,7 +88,57 @@ def _analytical(output: Tensor, targets: list[Tensor]) -> list[np.ndarray]:
     return found
 
 
-def _compare(analytical: np.ndarray, numerical: np.ndarray, at: str, atol: float, rtol: float):
+def _forward(
+    func: Callable[..., Any], inputs: tuple[Any, ...], target: Tensor, count: int
+) -> list[np.ndarray]:
+    """For each output, in `_numerical`'s form, what forward mode gives."""
+    size = target.numel()
+    dtype = target._dtype_numpy()
+    steps = (1.0, 1j) if dtype.kind == "c" else (1.0,)
+    found: list[list[Any]] = [[0] * size for _ in range(count)]
+    for i in range(size):
+        for step in steps:
+            tangent = np.zeros(target._dims(), dtype)
+            tangent.reshape(-1)[i] = step
+            with dual_level():
+                dual = make_dual(target, wrap(tangent))
+                outputs = _run(func, tuple(dual if x is target else x for x in inputs))
+                for k, output in enumerate(outputs):
+                    pushed = unpack_dual(output).tangent
+                    if pushed is not None:
+                        slope = np.real(pushed._host().reshape(-1)).astype(np.float64)
+                        found[k][i] = found[k][i] + slope * step
+    sizes = [o.numel() for o in _run(func, inputs)]
+    return [
+        np.array([np.broadcast_to(row, (n,)) for row in rows]).reshape(size, n)
+        for rows, n in zip(found, sizes, strict=True)
+    ]
+
+
+def _check_forward(
+    func: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    targets: list[Tensor],
+    eps: float,
+    atol: float,
+    rtol: float,
+) -> None:
+    for i, target in enumerate(targets):
+        numerical = _numerical(func, inputs, target, eps)
+        forward = _forward(func, inputs, target, len(numerical))
+        for k, (mine, expected) in enumerate(zip(forward, numerical, strict=True)):
+            at = f"output {k} with respect to input {i}"
+            _compare(mine, expected, at, atol, rtol, "Jacobian computed with forward mode")
+
+
+def _compare(
+    analytical: np.ndarray,
+    numerical: np.ndarray,
+    at: str,
+    atol: float,
+    rtol: float,
+    what: str = "Jacobian",
+) -> None:
     if numerical.size == analytical.size == 0:
         return
     numerical = numerical.reshape(analytical.shape)
@@ -95,7 +146,7 @@ def _compare(analytical: np.ndarray, numerical: np.ndarray, at: str, atol: float
         real = not (np.iscomplex(analytical).any() or np.iscomplex(numerical).any())
         shown = (np.real(numerical), np.real(analytical)) if real else (numerical, analytical)
         raise GradcheckError(
-            f"Jacobian mismatch for {at},\nnumerical:{wrap(np.array(shown[0]))}\n"
+            f"{what} mismatch for {at},\nnumerical:{wrap(np.array(shown[0]))}\n"
             f"analytical:{wrap(np.array(shown[1]))}\n"
         )
 
@@ -154,6 +205,7 @@ def gradcheck(
         nondet_tol: how far apart two backward passes may be.
         check_undefined_grad: outputs may stay without a gradient.
         check_grad_dtypes: gradients must have their input's type.
+        check_forward_ad: check forward mode, too. check_backward_ad: check reverse mode.
         fast_mode: accepted; the full check is made.
 
     Returns:
@@ -162,12 +214,13 @@ def gradcheck(
     Raises:
         GradcheckError: one does not.
     """
-    if check_forward_ad or check_batched_forward_grad:
-        raise NotImplementedError("flambeau.autograd.gradcheck(check_forward_ad=True)")
     given = _as_tuple(inputs)
     try:
         targets = _check_inputs(given)
-        _check_all(func, given, targets, eps, atol, rtol, nondet_tol, check_grad_dtypes)
+        if check_forward_ad:
+            _check_forward(func, given, targets, eps, atol, rtol)
+        if check_backward_ad:
+            _check_all(func, given, targets, eps, atol, rtol, nondet_tol, check_grad_dtypes)
     except (GradcheckError, RuntimeError):
         if raise_exception:
             raise

@@ -2,6 +2,7 @@
 
 import pytest
 
+import flambeau
 from tests.parity.compare import differences, run
 from tests.parity.libraries import ORACLE, subject
 
@@ -216,3 +217,15 @@ def test_dual_numbers_are_ordinary_tensors_afterwards():
         )
         == []
     )
+
+
+def test_gradcheck_in_forward_mode():
+    t = flambeau
+    x = t.tensor([1.0, 2.0], dtype=t.float64, requires_grad=True)
+    z = t.tensor([1.0 + 2.0j, 2.0], dtype=t.complex128, requires_grad=True)
+    check = t.autograd.gradcheck
+    wrong = type("Wrong", (t.autograd.Function,), dict(square(t).__dict__))
+    with pytest.raises(RuntimeError, match="Jacobian computed with forward mode mismatch"):
+        check(wrong.apply, x, check_forward_ad=True, check_backward_ad=False)
+    assert check(lambda a: (a.sin() * a, a.prod()), x, check_forward_ad=True)
+    assert check(lambda a: a.sin() * a.abs(), z, check_forward_ad=True)
