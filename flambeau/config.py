@@ -52,6 +52,9 @@ class Config:
             that a second run does not compile again; None: nowhere. `flambeau/programs` in the
             user's cache folder by default (`FLAMBEAU_COMPILATION_CACHE`: another folder, or 0).
             JAX's own setting, where there is one, goes first.
+        collect_after: Python looks for reference cycles after this many new objects, unless the
+            program has set another number (`FLAMBEAU_COLLECT_AFTER`, read at import; 0: Python's
+            own 700, at which the nodes of a graph, which are objects here, trigger it all the time).
         counters: how calls were served.
         deterministic_algorithms: set by `use_deterministic_algorithms`.
         namespace: how messages spell the library's name: "torch" after `alias_torch()`.
@@ -70,6 +73,7 @@ class Config:
     program_cache_size: int = int(os.environ.get("FLAMBEAU_PROGRAM_CACHE_SIZE", "2048"))
     tier: str = os.environ.get("FLAMBEAU_TIER", "auto")
     compilation_cache: str | None = _cache_folder()
+    collect_after: int = int(os.environ.get("FLAMBEAU_COLLECT_AFTER", "10000"))
     counters: Counters = field(default_factory=Counters)
     namespace: str = "flambeau"
     deterministic_algorithms: bool = _flag("FLAMBEAU_DETERMINISTIC", False)

@@ -14,6 +14,7 @@ other, recorded in turn.
 from __future__ import annotations
 
 import functools
+import gc
 import heapq
 import itertools
 import traceback
@@ -26,12 +27,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax import lax
 
+from ..config import config
 from ..host.quiet import hush, unhush
 from .execute import Program
 from .state import Walk, modes
 from .tensor import Tensor, wrap
 
+PYTHONS_THRESHOLD = 2000  # the largest default of a Python version
 sequence = itertools.count()
+if config.collect_after and gc.get_threshold()[0] <= PYTHONS_THRESHOLD:
+    gc.set_threshold(config.collect_after, *gc.get_threshold()[1:])
 _add = Program(lax.add, {})
 SMALL = 1 << 14  # elements
 IMMEDIATELY = float("inf")
