@@ -74,12 +74,16 @@ def rules(body_of: Callable[[Any], Body]) -> dict[str, Any]:
         condition, body = body_of(params["cond_jaxpr"]), body_of(params["body_jaxpr"])
         first = params["cond_nconsts"]
         second = first + params["body_nconsts"]
+        each = bool(params["cond_jaxpr"].out_avals[0].shape)  # a condition for each example
 
         def run(*arrays: Any) -> list[Any]:
             asked, fixed = arrays[:first], arrays[first:second]
             carry = arrays[second:]
-            while condition.run(*asked, *carry)[0]:
-                carry = body.run(*fixed, *carry)
+            while (going := condition.run(*asked, *carry)[0]).any():
+                made = body.run(*fixed, *carry)
+                if each:
+                    made = [_kept(going, m, c) for m, c in zip(made, carry, strict=True)]
+                carry = made
             return list(carry)
 
         calls = GUESSED_ROUNDS * (condition.calls + body.calls)
@@ -95,6 +99,11 @@ def rules(body_of: Callable[[Any], Body]) -> dict[str, Any]:
         return Controlled(run, max(b.calls for b in bodies), max(b.cost for b in bodies))
 
     return {"scan": scan, "while": loop, "cond": branch}
+
+
+def _kept(going: np.ndarray, made: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """The new values of the examples whose loop goes on, the old ones of the others."""
+    return np.where(going.reshape(going.shape + (1,) * (made.ndim - going.ndim)), made, old)
 
 
 __all__ = ["Body", "rules"]
