@@ -20,6 +20,7 @@ from . import distributions as distributions
 from . import fft as fft
 from . import func as func
 from . import functional as functional
+from . import fx as fx
 from . import hub as hub
 from . import jit as jit
 from . import linalg as linalg
@@ -44,6 +45,7 @@ from .alias import alias_torch as alias_torch
 from .amp.autocast_mode import autocast as autocast
 from .amp.grad_scaler import GradScaler as GradScaler
 from .compiling import compile as compile
+from .compiling.export import export as export
 from .config import config as config
 from .control_flow import cond as cond
 from .control_flow import while_loop as while_loop
