@@ -64,6 +64,7 @@ FLOORS = {
     "flambeau._inductor": 6,
     "flambeau._foreach": 6,
     "flambeau.functional": 6,
+    "flambeau.fx": 6,
     "flambeau.hub": 6,
     "flambeau.profiler": 6,
     "flambeau.utils.model_zoo": 7,

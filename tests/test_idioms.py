@@ -118,6 +118,15 @@ torch._assert(True, "a message")
 
 torch._assert(False, "a message")
 
+torch.fx.wrap("len")
+print(torch.fx.wrap(len))
+
+torch.fx.wrap(3)
+
+def inside():
+    torch.fx.wrap("len")
+inside()
+
 print(torch.version.cuda, torch.version.hip, torch.version.debug)
 
 print(nn.DataParallel(nn.Linear(2, 3)), nn.DataParallel(nn.Linear(2, 3), device_ids=[0]).device_ids)
