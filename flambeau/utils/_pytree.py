@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, NamedTuple
 
 from ..size import Size
@@ -248,13 +249,14 @@ def tree_map_only(
     is_leaf: IsLeaf = None,
 ) -> Any:
     """`tree_map` of the leaves of some types, or of which a function is true; others stay."""
-    which = type_or_types_or_pred
-    predicate = callable(which) and not isinstance(which, type)
-
-    def chosen(leaf: Any) -> bool:
-        return which(leaf) if predicate else isinstance(leaf, which)
-
+    chosen = _chooser(type_or_types_or_pred)
     return tree_map(lambda leaf: func(leaf) if chosen(leaf) else leaf, tree, is_leaf=is_leaf)
+
+
+def _chooser(which: Any) -> Callable[[Any], bool]:
+    if isinstance(which, (type, tuple, UnionType)):
+        return lambda leaf: isinstance(leaf, which)
+    return which
 
 
 def tree_all(pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
