@@ -54,7 +54,7 @@ class Config:
             JAX's own setting, where there is one, goes first.
         collect_after: Python looks for reference cycles after this many new objects, unless the
             program has set another number (`FLAMBEAU_COLLECT_AFTER`, read at import; 0: Python's
-            own 700, at which the nodes of a graph, which are objects here, trigger it all the time).
+            own 700, which the nodes of a graph, objects here, reach all the time).
         counters: how calls were served.
         deterministic_algorithms: set by `use_deterministic_algorithms`.
         namespace: how messages spell the library's name: "torch" after `alias_torch()`.

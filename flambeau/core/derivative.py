@@ -7,6 +7,7 @@ the op's kernel, which recomputes what it needs from the inputs inside one compi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import numpy as np
 from jax import lax
 from jax.interpreters import partial_eval
 
+from ..host.form import Form, FormProgram
 from ..host.trace import Trace, traced
 from .execute import Op, Program
 
@@ -65,6 +67,7 @@ class Derivative:
         "absent",
         "absent_outputs",
         "fallback",
+        "form",
         "formula",
         "label",
         "needs",
@@ -104,8 +107,19 @@ class Derivative:
             self.formula = formula
             if op.forward is not None:
                 self.fallback = by_jax
-        trace = self._traced(self.formula, inputs, outputs, visible)
-        used_inputs, used_outputs = _reads(trace, inputs, outputs)
+        self.form: Callable[..., Any] | None = None
+        if op.form is not None and op.form.accepts(inputs):
+            bound = dict(zip(names, static, strict=True))
+            self.form = partial(self._in_form, op.form, bound, op.form.cost(inputs))
+        known = program.derivatives.get(("reads", needs)) if self.form is not None else None
+        trace = None
+        if known is not None:  # what a form reads does not depend on shapes
+            used_inputs, used_outputs = known
+        else:
+            trace = self._traced(self.formula, inputs, outputs, visible)
+            used_inputs, used_outputs = _reads(trace, inputs, outputs)
+            if self.form is not None:
+                program.derivatives["reads", needs] = used_inputs, used_outputs
         if self.fallback is not None:
             made = outputs[:visible]
             other = self._traced(self.fallback, inputs, made, visible)
@@ -125,9 +139,28 @@ class Derivative:
             i: (tuple(x.shape), x.dtype) for i, x in enumerate(outputs) if i not in used_outputs
         }
         self.ops: dict[Any, Op] = {}
-        kept = [i in self.saved_inputs for i, x in enumerate(inputs) if x is not None]
-        kept += [j in used_outputs for j in range(len(outputs))] + [True] * visible
-        self.trace = _restricted(trace, kept)
+        self.trace = None
+        if trace is not None:
+            kept = [i in self.saved_inputs for i, x in enumerate(inputs) if x is not None]
+            kept += [j in used_outputs for j in range(len(outputs))] + [True] * visible
+            self.trace = _restricted(trace, kept)
+
+    def _in_form(
+        self, form: Form, bound: dict[str, Any], cost: tuple[int, int], arrays: Sequence[Any]
+    ) -> FormProgram:
+        """The derivative's NumPy form, over what `op` takes with all gradients."""
+        n_in, n_out = len(self.saved_inputs), len(self.saved_outputs)
+        needs = self.needs
+
+        def backward(*args: Any) -> tuple[Any, ...]:
+            inputs: list[Any] = [None] * len(needs)
+            for i, x in zip(self.saved_inputs, args, strict=False):
+                inputs[i] = x
+            outputs = dict(zip(self.saved_outputs, args[n_in : n_in + n_out], strict=True))
+            cts = args[n_in + n_out :]
+            return _wanted(form.backward(cts, inputs, outputs, needs, **bound), needs)
+
+        return FormProgram(backward, *cost)
 
     def _traced(
         self,
@@ -164,6 +197,7 @@ class Derivative:
             op = Op(self._kernel(cts, recompute), name=self.label, static=False)
             if all(cts) and not recompute:
                 op.programs[()].trace = self.trace
+                op.programs[()].form = self.form
             self.ops[(cts, recompute)] = op
         return op
 

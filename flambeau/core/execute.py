@@ -16,6 +16,7 @@ import jax.core
 import numpy as np
 
 from ..config import config
+from ..host.form import Form, FormProgram
 from ..host.lowering import HostProgram, Unsupported
 from ..host.trace import Trace
 from .cache import use_compilation_cache
@@ -79,12 +80,13 @@ counters = config.counters
 class Program:
     """A kernel with its static arguments bound; `run(*arrays)` executes it on the CPU."""
 
-    __slots__ = ("_compiled", "call", "derivatives", "plans", "trace")
+    __slots__ = ("_compiled", "call", "derivatives", "form", "plans", "trace")
 
     def __init__(self, kernel: Callable[..., Any], static: dict[str, Any]):
         self.call = partial(kernel, **static) if static else kernel
         self._compiled: Callable[..., Any] | None = None
         self.trace: Trace | None = None  # of the kernel for some shapes, where it is known already
+        self.form: Callable[[Sequence[Any]], FormProgram | None] | None = None
         self.derivatives: dict[Any, Any] = {}
         self.plans: dict[tuple[Any, ...], Plan] = {}
 
@@ -156,8 +158,11 @@ class Program:
         avals = [
             jax.ShapeDtypeStruct(a.shape, a.dtype) if hasattr(a, "shape") else a for a in arrays
         ]
+        form = self.form(arrays) if self.form is not None else None
         try:
-            if self.trace is not None and _alike(self.trace.given, avals):
+            if form is not None:
+                host: Any = form
+            elif self.trace is not None and _alike(self.trace.given, avals):
                 host = HostProgram(self.trace)
             else:
                 host = HostProgram.of(self.call, avals)
@@ -202,18 +207,31 @@ def calls_before_compiling(*programs: HostProgram) -> int:
     return max(1, int(COMPILE_SECONDS * len(programs) / (seconds - compiled)))
 
 
+def _in_form(form: Form, bound: dict[str, Any], arrays: Sequence[Any]) -> FormProgram | None:
+    """The NumPy form of a kernel for these arrays, where it has one."""
+    if not form.accepts(arrays):
+        return None
+    return FormProgram(partial(form.forward, **bound), *form.cost(arrays))
+
+
 class ProgramCache(dict):
     """Programs by static arguments; emptied when it outgrows `config.program_cache_size`."""
 
-    def __init__(self, kernel: Callable[..., Any], names: tuple[str, ...]):
+    def __init__(
+        self, kernel: Callable[..., Any], names: tuple[str, ...], form: Form | None = None
+    ):
         super().__init__()
         self.kernel = kernel
         self.names = names
+        self.form = form
 
     def __missing__(self, static: tuple[Any, ...]) -> Program:
         if len(self) >= config.program_cache_size:
             self.clear()
-        program = Program(self.kernel, dict(zip(self.names, static, strict=True)))
+        bound = dict(zip(self.names, static, strict=True))
+        program = Program(self.kernel, bound)
+        if self.form is not None:
+            program.form = partial(_in_form, self.form, bound)
         self[static] = program
         return program
 
@@ -233,11 +251,13 @@ class Op:
         static: the kernel may have static parameters.
         zeros: a gradient that did not arrive may be taken for zeros (no output has an infinite
             slope), which saves making a derivative for each set of gradients.
+        form: the op in NumPy, for ops that come at ever new shapes.
     """
 
     __slots__ = (
         "calls",
         "differentiable",
+        "form",
         "forward",
         "kernel",
         "label",
@@ -258,6 +278,7 @@ class Op:
         pointwise: bool = False,
         static: bool = True,
         zeros: bool = False,
+        form: Form | None = None,
     ):
         parameters = inspect.signature(kernel).parameters.values() if static else ()
         names = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
@@ -268,7 +289,8 @@ class Op:
         self.differentiable = differentiable
         self.pointwise = pointwise
         self.zeros = zeros
-        self.programs = ProgramCache(kernel, tuple(names))
+        self.form = form
+        self.programs = ProgramCache(kernel, tuple(names), form)
         self.calls: dict[tuple[Any, ...], Any] = {}  # Note [Known calls]
 
 

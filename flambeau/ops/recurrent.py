@@ -14,6 +14,7 @@ from ..core.op import apply
 from ..core.state import modes
 from ..core.tensor import Tensor
 from ..errors import dimension
+from ..host.recurrent import ELMAN
 from ..kernels import recurrent as kernels
 from . import checks
 from .autocast import active_kind, lowered
@@ -21,7 +22,7 @@ from .joining import cat, stack
 from .packing import Packing, packing_of
 from .registry import FUNCTIONS, cast, declare
 
-RNN = Op(kernels.rnn, name="Stack", vjp=kernels.rnn_vjp, zeros=True)
+RNN = Op(kernels.rnn, name="Stack", vjp=kernels.rnn_vjp, zeros=True, form=ELMAN)
 GRU = Op(kernels.gru, name="Stack", vjp=kernels.gru_vjp, forward=kernels.gru_forward, zeros=True)
 LSTM = Op(
     kernels.lstm, name="Stack", vjp=kernels.lstm_vjp, forward=kernels.lstm_forward, zeros=True
