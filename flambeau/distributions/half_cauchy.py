@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ..core.tensor import Tensor
-from ..ops.masks import where
-from . import constraints
 from .cauchy import Cauchy
-from .transformed_distribution import TransformedDistribution
-from .transforms import AbsTransform
+from .folded import Folded
 
 __all__ = ["HalfCauchy"]
 
 
-class HalfCauchy(TransformedDistribution):
+class HalfCauchy(Folded):
     """The distribution of |X|, where X has a Cauchy distribution around 0.
 
     Args:
@@ -27,44 +23,15 @@ class HalfCauchy(TransformedDistribution):
         tensor(0.5000)
     """
 
-    arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative
-    has_rsample = True
-    base_dist: Cauchy
-
-    def __init__(self, scale: Any, validate_args: bool | None = None):
-        base = Cauchy(0, scale, validate_args=False)
-        super().__init__(base, AbsTransform(), validate_args=validate_args)
-
-    @property
-    def scale(self) -> Tensor:
-        """The median."""
-        return self.base_dist.scale
+    _family = Cauchy
 
     @property
     def mean(self) -> Tensor:
         return self.scale.new_full(self._extended_shape(), math.inf)
 
     @property
-    def mode(self) -> Tensor:
-        return self.scale.new_zeros(self.scale.shape)
-
-    @property
     def variance(self) -> Tensor:
         return self.base_dist.variance
 
     def log_prob(self, value: Tensor) -> Tensor:
-        self._checked(value)
-        value = value.to(self.base_dist.scale) if isinstance(value, Tensor) else value
-        log_prob = self.base_dist.log_prob(value) + math.log(2)
-        return where(value >= 0, log_prob, log_prob.new_tensor(-math.inf))
-
-    def cdf(self, value: Tensor) -> Tensor:
-        self._checked(value)
-        return 2 * self.base_dist.cdf(value) - 1
-
-    def icdf(self, value: Tensor) -> Tensor:
-        return self.base_dist.icdf((value + 1) / 2)
-
-    def entropy(self) -> Tensor:
-        return self.base_dist.entropy() - math.log(2)
+        return super().log_prob(value.to(self.scale) if isinstance(value, Tensor) else value)
