@@ -9,13 +9,15 @@ from typing import Any, NoReturn
 _chosen: str | None = None
 
 
+def _get_torch_home() -> str:
+    """The folder of PyTorch's caches: `$TORCH_HOME`, or `torch` in the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return os.path.expanduser(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")))
+
+
 def get_dir() -> str:
     """The folder of downloaded models: `set_dir`'s, or `$TORCH_HOME/hub`."""
-    if _chosen is not None:
-        return _chosen
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))
-    return os.path.join(os.path.expanduser(home), "hub")
+    return os.path.join(_get_torch_home(), "hub") if _chosen is None else _chosen
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:

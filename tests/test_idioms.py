@@ -159,6 +159,11 @@ import os
 os.environ["TORCH_HOME"] = "~/y"
 print(torch.hub.get_dir() == os.path.expanduser("~/y/hub"))
 
+import os
+os.environ.pop("TORCH_HOME", None)
+os.environ["XDG_CACHE_HOME"] = "/cache"
+print(torch.hub._get_torch_home(), torch.hub.get_dir())
+
 from torch.utils.model_zoo import load_url; print(load_url.__name__)
 
 from torch.optim.optimizer import Optimizer
