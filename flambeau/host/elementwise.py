@@ -103,12 +103,13 @@ for _name, _function in PLAIN.items():
     RULES[_name] = lambda params, ins, outs, f=_function: f
 
 
-def _identity(x: Any) -> Any:
+def identity(x: Any) -> Any:
+    """What needs no call."""
     return x
 
 
 for _name in ("copy", "copy_p", "stop_gradient", "pvary"):
-    RULES[_name] = lambda params, ins, outs: _identity
+    RULES[_name] = lambda params, ins, outs: identity
 
 
 @rule("sign")
@@ -202,7 +203,7 @@ def _round(params: Any, ins: Any, outs: Any) -> Function:
 def _convert(params: Any, ins: Any, outs: Any) -> Function:
     dtype, source = outs[0].dtype, ins[0].dtype
     if dtype == source:
-        return _identity
+        return identity
     if dtype == np.bool_:
         return Expressed("{not_equal}({0}, 0)", not_equal=np.not_equal)
     if source.kind == "c" and dtype.kind != "c":
@@ -231,7 +232,7 @@ def _reduce_precision(params: Any, ins: Any, outs: Any) -> Function:
     dtype = outs[0].dtype
     info = np.finfo(dtype)
     if params["exponent_bits"] >= info.nexp and params["mantissa_bits"] >= info.nmant:
-        return _identity
+        return identity
     raise NotImplementedError("reduce_precision")
 
 

@@ -290,6 +290,9 @@ class _Lowering:
         if name == "broadcast_in_dim" and len(ins) == 1:
             env[equation.outvars[0]] = self._broadcast(params, ins[0])
             return
+        if function is elementwise.identity:
+            env[equation.outvars[0]] = ins[0]
+            return
         if name in elementwise.ELEMENTWISE:
             made = self._elementwise(name, function, ins, out_avals[0].shape)
             env[equation.outvars[0]] = made
