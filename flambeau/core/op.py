@@ -509,7 +509,8 @@ class OpNode(Node):
         if i < len(derivative.saved_inputs):
             return self.edges[derivative.saved_inputs[i]]
         index = derivative.saved_outputs[i - len(derivative.saved_inputs)]
-        return Edge(self, index) if index < len(self.outputs) else None
+        real = index < len(self.outputs) and self.outputs[index].dtype.kind in "fcV"
+        return Edge(self, index) if real else None
 
     def _raise_modified(self, i: int) -> None:
         storage, version = self.watched[i][:2]  # type: ignore[index]

@@ -22,22 +22,25 @@ def linear_cross_entropy(
         x: (N, I); weight: (C, I); target: (N,) classes; bias, class_weight: (C,) or None.
         wide: the type to compute in.
     """
-    count, losses = x.shape[0], []
+    statics = {"ignore_index": ignore_index, "label_smoothing": 0.0}
+    count = x.shape[0]
     matrix, shift = cast(weight, wide), None if bias is None else cast(bias, wide)
+    if rows >= count:
+        logits = linear(cast(x, wide), matrix, shift)
+        loss = cross_entropy(logits, target, class_weight, reduction=reduction, **statics)
+        return cast(loss, x.dtype)
 
     @jax.checkpoint
     def part(some, classes):
         logits = linear(cast(some, wide), matrix, shift)
-        statics = {"ignore_index": ignore_index, "reduction": "none", "label_smoothing": 0.0}
-        return cross_entropy(logits, classes, class_weight, **statics)
+        return cross_entropy(logits, classes, class_weight, reduction="none", **statics)
 
     whole = count // rows * rows
-    if whole:
-        stacked = lax.reshape(lax.slice_in_dim(x, 0, whole), (whole // rows, rows, x.shape[1]))
-        classes = lax.reshape(lax.slice_in_dim(target, 0, whole), (whole // rows, rows))
-        found = lax.map(lambda both: part(*both), (stacked, classes))
-        losses.append(lax.reshape(found, (whole,)))
-    if whole < count or not count:
+    stacked = lax.reshape(lax.slice_in_dim(x, 0, whole), (whole // rows, rows, x.shape[1]))
+    classes = lax.reshape(lax.slice_in_dim(target, 0, whole), (whole // rows, rows))
+    found = lax.map(lambda both: part(*both), (stacked, classes))
+    losses = [lax.reshape(found, (whole,))]
+    if whole < count:
         losses.append(part(lax.slice_in_dim(x, whole, count), target[whole:]))
     each = lax.concatenate(losses, 0) if len(losses) > 1 else losses[0]
     if reduction == "none":

@@ -186,7 +186,7 @@ def cross_entropy(
     """-log(softmax(input))[target]; the target holds classes, or probabilities."""
     checks.tensor("cross_entropy_loss", input)
     checks.tensor("cross_entropy_loss", target, "target", 2)
-    if not 0 <= label_smoothing <= 1:
+    if label_smoothing > 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     if input._dims() == target._dims():
         return _cross_entropy_of_shares(
@@ -197,9 +197,9 @@ def cross_entropy(
     checks.floating("log_softmax_lastdim_kernel_impl", input)
     class_target(target, input._dims()[1 if input.ndim > 1 else 0], ignore_index)
     label = None if input.ndim <= 2 else "NllLoss2DBackward0"
-    if label_smoothing:
+    if label_smoothing > 0:
         label = "AddBackward0"
-    static = (int(ignore_index), reduction, float(label_smoothing))
+    static = (int(ignore_index), reduction, max(float(label_smoothing), 0.0))
     return apply(CROSS_ENTROPY, (input, target, weight), static, label)
 
 
@@ -218,7 +218,13 @@ def _cross_entropy_of_shares(
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")
-    static = (reduction, float(label_smoothing))
+    classes = input._dims()[1 if input.ndim > 1 else 0]
+    if weight is not None and weight._dims() != (classes,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or "
+            f"no classes but got weight tensor of shape: {checks.sizes(weight)}"
+        )
+    static = (reduction, max(float(label_smoothing), 0.0))
     label = {"none": "NegBackward0", "sum": "NegBackward0"}.get(reduction)
     return apply(CROSS_ENTROPY_PROBABILITIES, (input, target, weight), static, label)
 

@@ -556,6 +556,14 @@ class LinearCrossEntropyLoss(_Loss):
         options: LinearCrossEntropyOptions | None = None,
     ) -> None:
         super().__init__(reduction=reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(
+                f"expected label_smoothing to be in range [0, 1], got {label_smoothing}"
+            )
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(
+                f"expected weight shape to be ({num_classes},), got {tuple(weight.shape)}"
+            )
         self.register_buffer("weight", weight)
         count = num_classes * math.prod(out_features)
         self.linear = Linear(in_features, count, bias, device, dtype)
