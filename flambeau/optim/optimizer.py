@@ -74,8 +74,14 @@ class Optimizer:
     _not_facts = ("param_groups", "defaults", "state")
 
     def _reached(self) -> dict[str, Any]:
-        """The parameters of each group, by the names that messages use."""
-        return {f"param_groups[{i}]": g["params"] for i, g in enumerate(self.param_groups)}
+        """The parameters of each group, and settings that are tensors, by the names of messages."""
+        reached = {f"param_groups[{i}]": g["params"] for i, g in enumerate(self.param_groups)}
+        for place, group in enumerate(self.param_groups):
+            for name, value in group.items():
+                parts = value if isinstance(value, tuple) else (value,)
+                if any(isinstance(part, Tensor) for part in parts):
+                    reached[f"param_groups[{place}].{name}"] = value
+        return reached
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults

@@ -1,0 +1,49 @@
+"""Optimisers within compiled steps: as in eager mode, with a schedule that changes the rate."""
+
+import pytest
+
+import flambeau
+
+ROWS = {
+    "Adafactor": lambda: {"lr": 0.1},
+    "Muon": lambda: {"lr": 0.1},
+    "ASGD": lambda: {"t0": 2},
+    "Rprop": lambda: {},
+    "SGD": lambda: {"momentum": 0.9, "dampening": 0.1},
+    "Adam": lambda: {
+        "lr": flambeau.tensor(0.01),
+        "betas": (flambeau.tensor(0.9), flambeau.tensor(0.99)),
+    },
+}
+
+
+def run(name, compiled):
+    flambeau.manual_seed(0)
+    model = flambeau.nn.Linear(4, 3, bias=name != "Muon")
+    optimizer = getattr(flambeau.optim, name)(model.parameters(), **ROWS[name]())
+    schedule = flambeau.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+    x = flambeau.randn(5, 4)
+
+    def step():
+        optimizer.zero_grad()
+        loss = model(x).pow(2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = flambeau.compile(step) if compiled else step
+    losses = []
+    for _ in range(5):
+        losses.append(step().item())
+        schedule.step()
+    return losses, optimizer.state_dict()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_compiled_steps(name):
+    (losses, state), (expected, reference) = run(name, True), run(name, False)
+    assert losses == pytest.approx(expected, rel=1e-5)
+    for key, entry in reference["state"].items():
+        for part, value in entry.items():
+            found = state["state"][key][part]
+            flambeau.testing.assert_close(found, value, rtol=1e-5, atol=1e-6)
