@@ -134,8 +134,11 @@ def grad_and_value(
         with GradLevel() as level:
             leaves, structure = flatten(chosen(args, argnums))
             inputs = [_leaf(level, x) for x in leaves]
-            given = replaced(args, argnums, rebuild(inputs, structure))
-            output, aux = func(*given, **kwargs), None
+            others, form = flatten((args, kwargs))
+            lifted = [level.lift(x) if isinstance(x, Tensor) else x for x in others]
+            given, named = rebuild(lifted, form)
+            given = replaced(given, argnums, rebuild(inputs, structure))
+            output, aux = func(*given, **named), None
             if has_aux:
                 output, aux = with_aux(output, where)
             if not isinstance(output, Tensor):
@@ -149,6 +152,8 @@ def grad_and_value(
                 )
             found = rebuild(_pulled(level, [output], inputs, None, False), structure)
             value = level.lower(output)
+            pairs = zip(lifted, others, strict=True)
+            write_back(level, [(t, x, x) for t, x in pairs if isinstance(x, Tensor)])
             if not has_aux:
                 return found, value
             return found, (value, _lowered(level, aux, True))

@@ -251,6 +251,23 @@ def writes_to_arguments_show(t):
 
 
 @program
+def buffers_among_the_arguments_move(t):
+    n = t.nn
+    model = n.Sequential(n.Linear(3, 2), n.BatchNorm1d(2))
+    parameters = {k: v.detach().clone() for k, v in model.named_parameters()}
+    buffers = {k: v.detach().clone() for k, v in model.named_buffers()}
+    x, y = batch(t, 4, 3), t.ones(3)
+
+    def loss(parameters, buffers, x):
+        out = t.func.functional_call(model, (parameters, buffers), (x,)).sin().sum()
+        return out, dict(buffers)
+
+    found = t.func.grad_and_value(loss, has_aux=True)(parameters, buffers, x)
+    product = t.func.grad(lambda a, b=None: (b.add_(a) * a).sum())(x[0], b=y)
+    return found, product, buffers, y, model.state_dict()["1.running_mean"]
+
+
+@program
 def views_of_arguments(t):
     x = batch(t, 2, 3, 4)
 
