@@ -173,7 +173,8 @@ def test_kernels_import_only_jax_and_numpy():
 
 def test_the_package_needs_only_what_it_declares():
     allowed = {"jax", "jaxlib", "numpy", "ml_dtypes", "scipy"}
-    extras = {"safetensors", "tensorboard"}  # imported when used: `pip install flambeau[...]`
+    # Imported when they are used: `pip install flambeau[...]`.
+    extras = {"safetensors", "tensorboard", "matplotlib", "PIL"}
     found = {module_name(path): third_party(*parsed(path)) - allowed - extras for path in FILES}
     assert {name: names for name, names in found.items() if names} == {}
 

@@ -119,6 +119,15 @@ class Whole(data.IterableDataset):
         return iter(range(4))
 
 
+class Counting(data.IterDataPipe):
+    def __iter__(self):
+        return iter(range(9))
+
+
+def piped():
+    return Counting().shuffle().sharding_filter().batch(2)
+
+
 class Text(data.Dataset):
     def __len__(self):
         return 2
@@ -197,6 +206,8 @@ CASES = {
     "fetched": lambda: list(loader(Fetched(), batch_size=2)),
     "collated": lambda: list(loader(Fetched(), batch_size=2, collate_fn=tripled)),
     "prepared": lambda: seeded(Draws(), worker_init_fn=prepare),
+    "pipes": lambda: seeded(piped(), shuffle=True, batch_size=None),
+    "pipes twice": lambda: twice(piped(), batch_size=None),
     "info": lambda: list(loader(Text())),
     "twice": lambda: twice(Draws(), batch_size=2),
     "broken off": lambda: broken_off(tensors(), workers=1),

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from ...ops.generator import Generator
 from .collate import default_collate, default_convert
+from .datapipes.graph import is_pipe, set_shuffle
 from .dataset import Dataset, IterableDataset
 from .passes import MainProcessPass, WorkersPass
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
@@ -137,6 +138,9 @@ class DataLoader(Generic[T_co]):
         if num_workers and prefetch_factor is None:
             prefetch_factor = 2
         iterable = isinstance(dataset, IterableDataset)
+        if is_pipe(dataset):
+            set_shuffle(dataset, shuffle)
+            shuffle = False if iterable else shuffle
         if iterable:
             _check_iterable(shuffle, sampler, batch_sampler)
         _check_batching(batch_size, shuffle, sampler, batch_sampler, drop_last)

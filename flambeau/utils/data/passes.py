@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ...core.device import accelerator_count
 from .channel import Channel, Shipment
+from .datapipes.datapipe import IterDataPipe
+from .datapipes.graph import seed_all
 from .dataset import IterableDataset
 from .fetch import new_fetcher
 from .sampler import draw_seed
@@ -55,11 +57,20 @@ class Pass:
         self._loader = loader
         self._dataset: Any = loader.dataset
         self._streaming = isinstance(self._dataset, IterableDataset)
+        self._shared_seed = self._draw_shared_seed(loader)
         self._indices: Iterator[Any] = iter(loader._index_sampler)
         # Drawn without workers, too, as in PyTorch.
         self._base_seed = draw_seed(loader.generator)
         self._announced_length = loader._announced_length
         self._yielded = 0
+
+    def _draw_shared_seed(self, loader: DataLoader) -> int | None:
+        """The seed that all shuffling pipes draw theirs from; None without pipes."""
+        if not isinstance(self._dataset, IterDataPipe):
+            return None
+        seed = draw_seed(loader.generator)
+        seed_all(self._dataset, seed)
+        return seed
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -133,16 +144,18 @@ class WorkersPass(Pass):
         except BaseException:
             self._shut_down()
             raise
+        self._draw_shared_seed(loader)  # once more, unused, as in PyTorch
         self._begin()
 
     def restart(self, loader: DataLoader) -> None:
         """Begin another pass with the workers of the last one."""
+        self._shared_seed = self._draw_shared_seed(loader)
         self._indices = iter(loader._index_sampler)
         self._announced_length, self._yielded = loader._announced_length, 0
         self._pass_number += 1
         for worker in self._workers:
             worker.active, worker.tasks = True, 0
-            self._send(worker, Task(self._pass_number, -1, None))
+            self._send(worker, Task(self._pass_number, -1, None, self._shared_seed))
         self._begin()
 
     # Processes
@@ -162,6 +175,7 @@ class WorkersPass(Pass):
                 self._streaming,
                 batched,
                 loader.drop_last,
+                self._shared_seed,
             )
             ours, theirs = context.Pipe(duplex=True)
             order.others = [ours, *_our_ends] if forked else []

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...ops.generator import manual_seed
 from .channel import Channel
+from .datapipes.graph import is_pipe, seed_all, share_out
 from .fetch import new_fetcher
 
 
@@ -98,6 +99,7 @@ class Task:
     pass_number: int
     number: int
     index: Any
+    shared_seed: int | None = None
 
 
 @dataclass
@@ -120,6 +122,7 @@ class Order:
     Attributes:
         shipment: holds the data set, `collate_fn` and `worker_init_fn`.
         base_seed: the loader's draw; worker `number` is seeded with `base_seed + number`.
+        shared_seed: what the seeds of shuffling data pipes are drawn from.
         others: in a forked process, the main process's ends of the pipes.
     """
 
@@ -130,6 +133,7 @@ class Order:
     streaming: bool
     batched: bool
     drop_last: bool
+    shared_seed: int | None = None
     others: list[Any] = field(default_factory=list)
 
 
@@ -178,14 +182,18 @@ class _Loop:
         order = self._order
         seed = seed_everything(order.base_seed, order.number)
         self._dataset, self._collate, prepare = order.shipment.open()
+        if is_pipe(self._dataset):
+            share_out(self._dataset, order.workers, order.number)
         _info = WorkerInfo(order.number, order.workers, seed, self._dataset)
         if prepare is not None:
             prepare(order.number)
-        self._begin()
+        self._begin(order.shared_seed)
 
-    def _begin(self) -> None:
+    def _begin(self, shared_seed: int | None) -> None:
         """Make the fetcher of a new pass."""
         order, self._ended = self._order, False
+        if shared_seed is not None:
+            seed_all(self._dataset, shared_seed)
         assert self._collate is not None
         self._fetcher = new_fetcher(
             self._dataset, order.streaming, order.batched, self._collate, order.drop_last
@@ -196,16 +204,16 @@ class _Loop:
         while True:
             task: Task = self._channel.receive()
             if task.index is None:
-                self._restart()
+                self._restart(task.shared_seed)
                 continue
             if self._ended:
                 continue
             data = self._load(task.index)
             self._send(Result(task.pass_number, task.number, data))
 
-    def _restart(self) -> None:
+    def _restart(self, shared_seed: int | None) -> None:
         try:
-            self._begin()
+            self._begin(shared_seed)
         except Exception:
             self._failure = WorkerFailure(self._where)
 
