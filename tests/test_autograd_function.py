@@ -358,3 +358,27 @@ MISTAKES = {
 @lockstep(raises=True)
 def test_mistakes(t, name):
     MISTAKES[name](t)
+
+
+def test_what_a_context_has_can_be_looked_up_on_the_class():
+    import flambeau
+
+    class Double(flambeau.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            assert ctx.to_save[0] is x
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad):
+            assert Double.saved_tensors.fget(ctx)[0] is not None
+            assert Double.name(ctx) == "DoubleBackward"
+            return grad * 2
+
+    x = flambeau.ones(1, requires_grad=True)
+    y = Double.apply(x)
+    assert y.grad_fn.requires_grad
+    assert y.grad_fn.needs_input_grad == (True,)
+    y.backward()
+    assert x.grad == 2

@@ -42,6 +42,14 @@ def test_filling_an_expanded_tensor_refuses_its_backward(t):
 
 
 @lockstep
+def test_writing_to_a_part_of_a_detached_expanded_tensor_refuses_its_backward(t):
+    base, _ = non_leaf(t, 3)
+    expanded = base.expand(2, 3).data
+    expanded[0] = base.clone()
+    return expanded, error_of(lambda: expanded.sum().backward())
+
+
+@lockstep
 def test_an_expanded_tensor_stored_into_itself(t):
     base = t.arange(3.0)
     expanded = base.expand(2, 3)

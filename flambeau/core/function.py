@@ -57,14 +57,22 @@ class FunctionCtx:
 class FunctionNode(FunctionCtx, Node):
     """The node of a custom function; to `forward` and `backward` it is the context `ctx`."""
 
+    needs_input_grad: tuple[bool, ...] = ()
+    materialize_grads: bool = True
+    dirty_tensors: tuple[Tensor, ...] = ()
+    non_differentiable: tuple[Tensor, ...] = ()
+    to_save: tuple[Tensor | None, ...] = ()
+    saved_for_forward: tuple[Tensor | None, ...] = ()
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether some argument of `forward` requires a gradient."""
+        return any(edge is not None for edge in self.edges)
+
     def __init__(self, label: str, function: type[Function], edges: tuple[Edge | None, ...]):
         super().__init__(label, edges, (), None)
         self.function = function
-        self.needs_input_grad: tuple[bool, ...] = tuple(e is not None for e in edges)
-        self.materialize_grads = True
-        self.dirty_tensors: tuple[Tensor, ...] = ()
-        self.non_differentiable: tuple[Tensor, ...] = ()
-        self.to_save: tuple[Tensor | None, ...] = ()
+        self.needs_input_grad = tuple(e is not None for e in edges)
         self._kept: list[Any] = []
         self._freed = False
         self._input_infos: tuple[Described | None, ...] = ()
@@ -358,6 +366,15 @@ def _attach(result: Tensor, node: FunctionNode, index: int, written: bool) -> No
         return
     result._node, result._index = node, index
     result._requires_grad = False
+
+
+# PyTorch's class is that of the context, too: what a context has can be looked up on it.
+for _name in (
+    *("dirty_tensors", "materialize_grads", "metadata", "name", "needs_input_grad"),
+    *("next_functions", "non_differentiable", "register_hook", "register_prehook"),
+    *("requires_grad", "saved_for_forward", "saved_tensors", "saved_variables", "to_save"),
+):
+    setattr(Function, _name, getattr(FunctionNode, _name))
 
 
 class _ErrorNode(Node):

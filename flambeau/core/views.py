@@ -406,7 +406,9 @@ def _record_put(x: Tensor, base: Tensor, old: Edge | None, edge: Edge | None) ->
     part = Described(x._dims(), x._dtype_numpy())
     inputs = (whole, part, *offsets)
     derivative = derivative_of(PUT, program, (steps,), needs, inputs, [whole], 1)
-    overlapping = old is not None and may_overlap(x._dims(), x._strides_offset()[0])
+    overlapping = base._steps and may_overlap(base._dims(), base._strides_offset()[0])
+    if old is not None:
+        overlapping = overlapping or may_overlap(x._dims(), x._strides_offset()[0])
     node = named(_OverlappingWrite if overlapping else OpNode, "CopySlices")(
         "CopySlices",
         (old, edge) + (None,) * len(offsets),
