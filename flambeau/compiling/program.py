@@ -19,6 +19,7 @@ from ..core.storage import Storage
 from ..core.tape import edge_of, named
 from ..core.tensor import Tensor, wrap
 from .capture import Capture, Find, put
+from .layout import relaid
 from .node import ProgramNode
 from .recipe import made
 from .walk import Walk
@@ -447,7 +448,7 @@ def _changed(path: str, expected: tuple[Any, Any], array: Any) -> str:
 def _function(closed: Any, invars: list[Any], outvars: list[Any], eqns: list[Any]) -> Any:
     """The equations as a function of `invars`."""
     jaxpr = closed.jaxpr.replace(invars=list(invars), outvars=list(outvars), eqns=eqns)
-    return jex.jaxpr_as_fun(jex.ClosedJaxpr(jaxpr, closed.consts))
+    return relaid(jaxpr, closed.consts)
 
 
 def _split(
