@@ -190,6 +190,8 @@ def _read(file: IO[bytes], how: _How, mapped: np.ndarray | None = None) -> Any:
         value, length = _read_legacy(file.read(), how)
         file.seek(begin + length)
         return value
+    if start[:4] != b"PK\x03\x04" and _is_tar(file):
+        raise NotReadable("torch.load of a tar file of before PyTorch 0.1.10 is not built")
     if start[:4] != b"PK\x03\x04":
         raise CheckpointError(
             f"expected a checkpoint in PyTorch's format, got another file, that begins with {start}"
@@ -203,6 +205,14 @@ def _read(file: IO[bytes], how: _How, mapped: np.ndarray | None = None) -> Any:
         raise CheckpointError("the checkpoint was written on a machine of the other byte order")
     rebuilder = Rebuilder(archive, how.map_location, how.trusting)
     return _decoder(archive.read("data.pkl"), rebuilder, how).decode()
+
+
+def _is_tar(file: IO[bytes]) -> bool:
+    """Whether a tar file is here; the position stays as it is."""
+    begin = file.tell()
+    header = file.read(265)
+    file.seek(begin)
+    return header[257:262] == b"ustar"
 
 
 def _read_legacy(data: bytes, how: _How) -> tuple[Any, int]:

@@ -5,6 +5,7 @@ import pickle
 import re
 import struct
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -145,6 +146,16 @@ def test_a_file_behind_something_else(tmp_path):
         buffer = io.BytesIO(b"header" + save([flambeau.ones(2)], flambeau).getvalue())
         buffer.seek(6)
         assert flambeau.load(buffer)[0].tolist() == [1, 1]
+
+
+def test_tar_files_are_named():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("storages"))
+    buffer.seek(0)
+    with pytest.raises(CheckpointError, match="tar file") as caught:
+        flambeau.load(buffer)
+    assert isinstance(caught.value, NotImplementedError)
 
 
 def test_one_object_behind_the_other():
