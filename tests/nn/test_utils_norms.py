@@ -285,3 +285,30 @@ def test_compiled_steps_are_the_eager_ones():
     assert [step().item() for _ in range(3)] == pytest.approx(eager, rel=1e-5)
     for name, value in model.state_dict().items():
         assert flambeau.allclose(value, expected[name], rtol=1e-4, atol=1e-6), name
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_second_derivatives_of_weight_norm(dim):
+    parametrization = flambeau.nn.utils.parametrizations._WeightNorm(dim)
+    flambeau.manual_seed(0)
+    given = [
+        x.requires_grad_() for x in parametrization.right_inverse(flambeau.randn(2, 3).double())
+    ]
+    assert flambeau.autograd.gradcheck(parametrization, given)
+    assert flambeau.autograd.gradgradcheck(parametrization, given)
+
+
+@pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley", "householder"])
+def test_derivatives_of_orthogonal_maps(orthogonal_map):
+    flambeau.manual_seed(0)
+    layer = flambeau.nn.Linear(2, 3).double()
+    flambeau.nn.utils.parametrizations.orthogonal(layer, orthogonal_map=orthogonal_map)
+    free = flambeau.randn(3, 2, dtype=flambeau.float64, requires_grad=True)
+    lower = flambeau.ones(3, 2).tril(-1)
+
+    def weight(x):
+        # What stands on the diagonal, the signs of the reflections, is not trained.
+        return layer.parametrizations.weight[0](x * lower + flambeau.eye(3, 2))
+
+    assert flambeau.autograd.gradcheck(weight, (free,))
+    assert flambeau.autograd.gradgradcheck(weight, (free,))
