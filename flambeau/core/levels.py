@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import config
 from ..errors import CAPTURED_IN_PLACE, ESCAPED
 from .execute import Op, Program
 from .state import modes
@@ -405,10 +406,19 @@ def settle(level: Level) -> None:
 class GradLevel(Level):
     """A tape of its own: what is recorded at this level depends on the level's leaves alone."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._inference: list[bool] = []
+
     def __enter__(self) -> Any:
         super().__enter__()
-        modes.grad = True
+        self._inference.append(modes.inference)
+        modes.grad, modes.inference = True, False
         return self
+
+    def __exit__(self, *exception: Any) -> None:
+        modes.inference = self._inference.pop()
+        super().__exit__(*exception)
 
     def leaf(self, x: Tensor) -> Tensor:
         """A fresh leaf of this level with the value of `x`, a tensor of the level below."""
@@ -499,6 +509,8 @@ def without_residuals(op: Op) -> Op:
         return op
     found = _plain_ops.get(op)
     if found is None:
+        if len(_plain_ops) >= config.program_cache_size:
+            _plain_ops.clear()
         name = op.label.removesuffix("Backward0")
         found = _plain_ops[op] = Op(op.kernel, name=name, pointwise=op.pointwise)
     return found

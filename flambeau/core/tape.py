@@ -517,7 +517,12 @@ def _after(node: Node, results: Sequence[Any], gradients: list[Any]) -> Sequence
 
 
 def _has_nan(gradient: Any) -> bool:
-    if isinstance(gradient, Tensor):
+    if modes.levels:
+        from .levels import known_values
+
+        values = known_values(gradient if isinstance(gradient, Tensor) else wrap(gradient))
+        gradient = () if values is None else values
+    elif isinstance(gradient, Tensor):
         gradient = (gradient._values() if gradient.is_sparse else gradient)._host()  # type: ignore[attr-defined]
     array = np.asarray(gradient)
     if array.dtype.kind not in "fcV":

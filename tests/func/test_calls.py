@@ -315,6 +315,12 @@ F.jacrev(lambda a: F.vmap(t.sin)(a))(x)
 F.jacfwd(lambda a: n.max_pool1d(a, 2))(t.ones(1, 1, 4))
 F.hessian(lambda a: n.layer_norm(a, (3,)).square().cumsum(0).sum())(u)
 F.hessian(lambda a: n.cross_entropy(a[None], t.tensor([1])))(v)
+with_(t.inference_mode(), lambda: F.grad(f)(v))
+with_(t.inference_mode(), lambda: F.vmap(t.sin)(v))
+with_(t.no_grad(), lambda: F.vmap(F.grad(t.sin))(v))
+with_(t.no_grad(), lambda: F.jvp(F.grad(f), (v,), (v,)))
+with_(t.autograd.detect_anomaly(), lambda: F.vmap(F.grad(lambda a: a ** 3))(v))
+with_(t.autograd.detect_anomaly(), lambda: F.vmap(F.grad(lambda a: (a * 0).sqrt() * 0))(v))
 F.functionalize(lambda a: a.clone().add_(1))(v)
 F.functionalize(lambda a: a, remove='mutations_and_views')(v)
 F.functionalize(lambda a: a, remove='a')
@@ -330,10 +336,16 @@ F.vmap(lambda a: v.add_(a))(x)
 """.strip().splitlines()
 
 
+def with_(context, function):
+    with context:
+        return function()
+
+
 def evaluate(text, library):
     t = library.module
     names = {
         "t": t,
+        "with_": with_,
         "F": t.func,
         "n": t.nn.functional,
         "x": t.tensor([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]),
