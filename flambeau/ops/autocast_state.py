@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from typing import Any
 
@@ -13,8 +14,8 @@ from .autocast import cache
 from .registry import declare
 
 
-class _Nesting:
-    """How many `autocast` blocks are open."""
+class _Nesting(threading.local):
+    """How many `autocast` blocks are open in the running thread."""
 
     depth = 0
 
