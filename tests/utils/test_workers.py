@@ -146,6 +146,21 @@ def test_what_cannot_be_pickled_is_explained():
         list(loader)
 
 
+UNGUARDED = """
+from flambeau.utils.data import DataLoader
+list(DataLoader(range(4), num_workers=1))
+"""
+
+
+def test_a_script_without_a_guard_is_explained(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED)
+    process = started([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.strip().endswith('belongs under `if __name__ == "__main__":`.')
+
+
 # Memory
 
 

@@ -29,6 +29,11 @@ from .worker import EndOfStream, Order, Result, Task, WorkerFailure, work
 if TYPE_CHECKING:
     from .dataloader import DataLoader
 
+_ENDED_AT_THE_START = (
+    "The worker ended before it loaded anything; its own error is printed above. A worker process "
+    "imports the program's main module anew: what that does belongs under `if __name__ == "
+    '"__main__":`.'
+)
 PATIENCE = 5.0  # seconds that a worker has to finish what it is doing, when a pass ends
 _starting = threading.Lock()
 _our_ends: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -116,6 +121,7 @@ class Worker:
         self.channel = Channel(connection)
         self.tasks = 0  # sent and not answered
         self.active = True
+        self.answered = False
 
     def end(self) -> None:
         """Tell the process that nothing more will be asked of it."""
@@ -285,6 +291,7 @@ class WorkersPass(Pass):
             result: Result = worker.channel.receive()
         except (EOFError, ConnectionError):
             self._raise_for_the_dead(worker)
+        worker.answered = True
         if result.pass_number != self._pass_number:
             return False
         worker.tasks -= 1
@@ -309,7 +316,10 @@ class WorkersPass(Pass):
         numbers = ", ".join(str(worker.process.pid) for worker in dead)
         for worker in dead:
             worker.end()
-        raise RuntimeError(f"DataLoader worker (pid(s) {numbers}) exited unexpectedly") from reason
+        error = RuntimeError(f"DataLoader worker (pid(s) {numbers}) exited unexpectedly")
+        if dead and not dead[0].answered and dead[0].process.exitcode == 1:
+            error.add_note(_ENDED_AT_THE_START)
+        raise error from reason
 
 
 _NOTHING = object()
