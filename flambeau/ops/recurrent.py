@@ -70,7 +70,7 @@ class _Kind:
         static = (*self.statics, back)
         if modes.autocast:
             fused = lengths is None and w_hr is None and self.states == 2
-            types = _types(self.name, states, fused, w_hr is not None)
+            types = _types(self.name, [x, *states], fused, w_hr is not None)
             return _autocast(self.op, [*inputs, lengths], static, label, types)
         return apply(self.op, (*inputs, lengths), static, label)
 
@@ -82,11 +82,11 @@ class _Kind:
 
 
 def _types(
-    name: str, states: Sequence[Tensor], fused: bool, projected: bool
+    name: str, tensors: Sequence[Tensor], fused: bool, projected: bool
 ) -> list[dtypes.dtype | None]:
     """The types of (y, *last states) under autocast; None stands for the lower one."""
-    kinds = [state.dtype for state in states]
-    if fused or name.startswith("rnn") or "cuda" in modes.autocast:
+    kinds = [state.dtype for state in tensors[1:]]
+    if fused or name.startswith("rnn") or active_kind(*tensors) == "cuda":
         return [None] * (1 + len(kinds))
     if len(kinds) == 1:
         return [kinds[0]] * 2
@@ -299,7 +299,7 @@ def _cell(
 ) -> Any:
     if not modes.autocast:
         return apply(op, inputs, static, label)
-    types = [None] * len(types) if "cuda" in modes.autocast else types
+    types = [None] * len(types) if active_kind(*inputs) == "cuda" else types
     return _autocast(op, inputs, static, label, types)
 
 
