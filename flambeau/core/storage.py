@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import jax
+import jax.core
 import numpy as np
 
 from ..devices import device as Device
