@@ -88,6 +88,7 @@ _ELSEWHERE = {
     "while_loop": "control_flow",
     "load": "serialization",
     "save": "serialization",
+    "segment_reduce": "segments",
     "summary": "utils.summary",
     "get_device_module": "environment",
     "get_file_path": "environment",
@@ -97,7 +98,7 @@ _NOT_BUILT = frozenset(
     """
     Event Stream affine_grid_generator ao dsmm from_file futures hsmm hspmm int_repr library
     lobpcg masked mtia nested onnx overrides package quantize_per_channel quantize_per_tensor
-    quantization saddmm segment_reduce sparse sparse_bsc_tensor sparse_bsr_tensor
+    quantization saddmm sparse sparse_bsc_tensor sparse_bsr_tensor
     sparse_compressed_tensor sparse_csc_tensor sparse_csr_tensor unify_type_list
     """.split()  # noqa: SIM905
 )

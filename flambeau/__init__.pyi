@@ -92,6 +92,7 @@ from .func.mapping import vmap as vmap
 from .ops.generator import Generator as Generator
 from .ops.generator import Generator as _Generator
 from .random import thread_safe_generator as thread_safe_generator
+from .segments import segment_reduce as segment_reduce
 from .serialization.checkpoint import load as load
 from .serialization.checkpoint import save as save
 from .size import Size as Size

@@ -43,6 +43,7 @@ FLOORS = {
     "flambeau.fft": 5,
     "flambeau.control_flow": 5,
     "flambeau.distributions": 5,
+    "flambeau.segments": 5,
     "flambeau.signal": 5,
     "flambeau.accelerator": 7,
     "flambeau.environment": 8,
