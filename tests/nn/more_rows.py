@@ -132,15 +132,36 @@ IMAGES = [
     ("nn.UpsamplingBilinear2d(7)", [NONE]),
 ]
 PADDING = [
-    (f"nn.{kind}Pad{axes}d({first}{value})", [shape])
-    for axes, shapes in {
-        1: [(3, 7), (0, 3, 7)],
-        2: [SINGLE, NONE],
-        3: [(2, 3, 4, 5), VOLUME],
-    }.items()
-    for kind in ("Zero", "Constant", "Reflection", "Replication", "Circular")
-    for shape, first in zip(shapes, ((2, 1) * axes, (-1, 0, 1, -1, 2, 0)[: 2 * axes]), strict=True)
-    for value in [", -2.5" if kind == "Constant" else ""]
+    ("nn.ZeroPad1d((2, 1))", [(3, 7)]),
+    ("nn.ZeroPad1d((-1, 0))", [(0, 3, 7)]),
+    ("nn.ConstantPad1d((2, 1), -2.5)", [(3, 7)]),
+    ("nn.ConstantPad1d((-1, 0), -2.5)", [(0, 3, 7)]),
+    ("nn.ReflectionPad1d((2, 1))", [(3, 7)]),
+    ("nn.ReflectionPad1d((-1, 0))", [(0, 3, 7)]),
+    ("nn.ReplicationPad1d((2, 1))", [(3, 7)]),
+    ("nn.ReplicationPad1d((-1, 0))", [(0, 3, 7)]),
+    ("nn.CircularPad1d((2, 1))", [(3, 7)]),
+    ("nn.CircularPad1d((-1, 0))", [(0, 3, 7)]),
+    ("nn.ZeroPad2d((2, 1, 2, 1))", [SINGLE]),
+    ("nn.ZeroPad2d((-1, 0, 1, -1))", [NONE]),
+    ("nn.ConstantPad2d((2, 1, 2, 1), -2.5)", [SINGLE]),
+    ("nn.ConstantPad2d((-1, 0, 1, -1), -2.5)", [NONE]),
+    ("nn.ReflectionPad2d((2, 1, 2, 1))", [SINGLE]),
+    ("nn.ReflectionPad2d((-1, 0, 1, -1))", [NONE]),
+    ("nn.ReplicationPad2d((2, 1, 2, 1))", [SINGLE]),
+    ("nn.ReplicationPad2d((-1, 0, 1, -1))", [NONE]),
+    ("nn.CircularPad2d((2, 1, 2, 1))", [SINGLE]),
+    ("nn.CircularPad2d((-1, 0, 1, -1))", [NONE]),
+    ("nn.ZeroPad3d((2, 1, 2, 1, 2, 1))", [(2, 3, 4, 5)]),
+    ("nn.ZeroPad3d((-1, 0, 1, -1, 2, 0))", [VOLUME]),
+    ("nn.ConstantPad3d((2, 1, 2, 1, 2, 1), -2.5)", [(2, 3, 4, 5)]),
+    ("nn.ConstantPad3d((-1, 0, 1, -1, 2, 0), -2.5)", [VOLUME]),
+    ("nn.ReflectionPad3d((2, 1, 2, 1, 2, 1))", [(2, 3, 4, 5)]),
+    ("nn.ReflectionPad3d((-1, 0, 1, -1, 2, 0))", [VOLUME]),
+    ("nn.ReplicationPad3d((2, 1, 2, 1, 2, 1))", [(2, 3, 4, 5)]),
+    ("nn.ReplicationPad3d((-1, 0, 1, -1, 2, 0))", [VOLUME]),
+    ("nn.CircularPad3d((2, 1, 2, 1, 2, 1))", [(2, 3, 4, 5)]),
+    ("nn.CircularPad3d((-1, 0, 1, -1, 2, 0))", [VOLUME]),
 ]
 SPARSE = [
     ("nn.Embedding(5, 3, max_norm=1.0, norm_type=1.0)", [INDICES]),
@@ -151,16 +172,18 @@ SPARSE = [
     ("nn.EmbeddingBag(5, 3, padding_idx=-3)", [FLAT.astype(np.int32), BAGS.astype(np.int32)]),
 ]
 DROPOUT = [
-    (f"nn.{name}({p})", [shape])
-    for name, shape in {
-        "Dropout": (3, 4),
-        "Dropout1d": (4, 5),
-        "Dropout2d": IMAGE,
-        "Dropout3d": VOLUME,
-        "AlphaDropout": (3, 4),
-        "FeatureAlphaDropout": VOLUME,
-    }.items()
-    for p in ("0.0", "1.0")
+    ("nn.Dropout(0.0)", [(3, 4)]),
+    ("nn.Dropout(1.0)", [(3, 4)]),
+    ("nn.Dropout1d(0.0)", [(4, 5)]),
+    ("nn.Dropout1d(1.0)", [(4, 5)]),
+    ("nn.Dropout2d(0.0)", [IMAGE]),
+    ("nn.Dropout2d(1.0)", [IMAGE]),
+    ("nn.Dropout3d(0.0)", [VOLUME]),
+    ("nn.Dropout3d(1.0)", [VOLUME]),
+    ("nn.AlphaDropout(0.0)", [(3, 4)]),
+    ("nn.AlphaDropout(1.0)", [(3, 4)]),
+    ("nn.FeatureAlphaDropout(0.0)", [VOLUME]),
+    ("nn.FeatureAlphaDropout(1.0)", [VOLUME]),
 ]
 ACTIVATIONS = [
     "nn.ReLU6()",

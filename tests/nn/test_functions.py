@@ -147,6 +147,25 @@ nn.CrossMapLRN2d(4, alpha=0.5, beta=0.3, k=2.0)(x.detach().repeat(1, 3, 1, 1))
 nn.CrossMapLRN2d(1)(x.detach())
 nn.CrossMapLRN2d(3)(x[0])
 """
+CELLS = """
+nn.GRUCell(4, 3, bias=False)(rows, torch.ones(12, 3))
+nn.GRUCell(4, 3)(rows[0])
+nn.RNNCell(4, 3, nonlinearity='relu')(rows, torch.ones(12, 3))
+nn.RNNCell(4, 3, False)(rows[0])
+nn.LSTMCell(4, 3)(rows, (torch.ones(12, 3), torch.zeros(12, 3)))
+nn.LSTMCell(4, 3, bias=False)(rows[0])
+nn.GRUCell(4, 3)(rows, torch.ones(11, 3))
+nn.LSTMCell(4, 3)(rows[0], (torch.ones(12, 3), torch.zeros(3)))
+nn.RNNCell(4, 3)(x)
+nn.TransformerDecoder(decoder(), 2)(x[0], x[1]).exp()
+nn.TransformerDecoder(decoder(), 1, nn.LayerNorm(4))(x[0], x[1, :, :1], torch.zeros(3, 3))
+nn.TransformerDecoder(decoder(norm_first=True), 2)(x[0, 0], x[1, 1], tgt_is_causal=False)
+nn.LinearCrossEntropyLoss(4, 5)(rows, labels)
+nn.LinearCrossEntropyLoss(4, 5, bias=True, reduction='none', ignore_index=3)(rows, labels)
+nn.LinearCrossEntropyLoss(4, 5, out_features=(2,))(rows[:6], labels.reshape(6, 2))
+repr(nn.LinearCrossEntropyLoss(4, 5, options=options()))
+nn.LinearCrossEntropyLoss(4, 5, label_smoothing=0.1)(rows[0], labels[0])
+"""
 NAMES = """
 nn.factory_kwargs({'device': 'cpu', 'factory_kwargs': {'dtype': 3}})
 nn.factory_kwargs(None)
@@ -194,7 +213,7 @@ F.max_pool1d(torch.zeros(0, 10), 2)
 """
 PROGRAMS = [
     line
-    for family in (FRACTIONAL, LINEAR_CROSS_ENTROPY, PRODUCTS, RESIZING, NAMES)
+    for family in (FRACTIONAL, LINEAR_CROSS_ENTROPY, PRODUCTS, RESIZING, CELLS, NAMES)
     for line in family.strip().splitlines()
 ]
 
@@ -206,6 +225,7 @@ def outcome(program, library):
     scope |= {"options": nn.LinearCrossEntropyOptions, "T": nn.functional.ScalingType}
     scope["ends"] = lambda *places: library.tensor(places, dtype=library.int32)
     scope["eight"] = lambda t: t.detach().to(library.float8_e4m3fn)
+    scope["decoder"] = lambda **options: nn.TransformerDecoderLayer(4, 2, 6, 0.0, **options)
     scope["one"] = library.tensor(2.0)
     exec(PREPARATION, scope)
     with warnings.catch_warnings(record=True) as caught:

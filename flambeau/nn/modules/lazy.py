@@ -265,11 +265,9 @@ class _LazyNorm(LazyModuleMixin):
             super().reset_parameters()  # type: ignore[misc]
 
     def initialize_parameters(self, input: Any) -> None:  # type: ignore[override]
-        """Take the number of channels."""
+        """Take the number of channels, where there is something that needs it."""
         own: Any = self
         if not self.has_uninitialized_params():
-            if own.num_features == 0:
-                own.num_features = input.shape[1]
             return
         own.num_features = input.shape[1]
         for name in ("weight", "bias", "running_mean", "running_var"):
