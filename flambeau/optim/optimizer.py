@@ -71,7 +71,13 @@ class Optimizer:
     """
 
     # What a compiled function reads anew for each call, rather than being compiled for its values.
-    _not_facts = ("param_groups", "defaults", "state")
+    _not_facts: tuple[str, ...] = ("param_groups", "defaults", "state")
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        own_module = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+        if "step" in cls.__dict__ and not own_module:
+            cls._not_facts = ()  # such a step reads settings and state as it likes
 
     def _reached(self) -> dict[str, Any]:
         """The parameters of each group, and settings that are tensors, by the names of messages."""

@@ -47,3 +47,43 @@ def test_compiled_steps(name):
         for part, value in entry.items():
             found = state["state"][key][part]
             flambeau.testing.assert_close(found, value, rtol=1e-5, atol=1e-6)
+
+
+class Written(flambeau.optim.Optimizer):
+    """A user's optimiser: numbers in its state, settings read wherever it likes."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @flambeau.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state["step"], state["mean"] = 0, flambeau.zeros_like(p)
+                state["step"] += 1
+                state["mean"].mul_(0.5).add_(p.grad)
+                p.add_(state["mean"], alpha=-group["lr"] / state["step"])
+
+
+def test_a_users_optimizer():
+    found = []
+    for compiled in (True, False):
+        flambeau.manual_seed(0)
+        model = flambeau.nn.Linear(2, 1)
+        optimizer = Written(model.parameters(), lr=0.1)
+
+        def step(model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            model(flambeau.ones(1, 2)).sum().backward()
+            optimizer.step()
+
+        step = flambeau.compile(step) if compiled else step
+        for _ in range(4):
+            step()
+            optimizer.param_groups[0]["lr"] *= 2
+        found.append((model.weight, optimizer.state[model.weight]["step"]))
+    (ours, count), (expected, reference) = found
+    flambeau.testing.assert_close(ours, expected)
+    assert count == reference == 4
