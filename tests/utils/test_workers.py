@@ -146,6 +146,36 @@ def test_what_cannot_be_pickled_is_explained():
         list(loader)
 
 
+ALIASED = """
+import sys
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+class Rows(Dataset):
+    def __init__(self):
+        self.x = torch.arange(8.0).reshape(4, 2)
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return self.x[index], torch.rand(1), "jaxlib" in sys.modules
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    print(list(DataLoader(Rows(), num_workers=2, batch_size=2)))
+"""
+
+
+def test_a_program_written_for_pytorch(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(ALIASED)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    theirs = started([sys.executable, str(script)], env=environment)
+    ours = started([sys.executable, "-m", "flambeau.run", str(script)], env=environment)
+    assert finished(ours) == finished(theirs)
+
+
 UNGUARDED = """
 from flambeau.utils.data import DataLoader
 list(DataLoader(range(4), num_workers=1))
