@@ -17,7 +17,8 @@ from typing import Any
 
 from .. import dtypes
 from .calls import MOST_CALLS, Call
-from .op import captured, captures, repeat, survey
+from .op import repeat
+from .operands import captured, captures, survey
 from .state import modes
 from .tensor import Tensor
 
