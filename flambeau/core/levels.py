@@ -20,6 +20,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import jax.core
 import numpy as np
 
 from ..config import config
@@ -249,8 +250,6 @@ def _depth(array: Lifted) -> int:
 
 def known_values(x: Tensor) -> np.ndarray | None:
     """The values of a tensor for checks of each by itself, under all levels; None: not known."""
-    import jax
-
     array = x._array()
     if type(array) is Lifted:
         return array.level.reading(array)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.batching import is_batched
 from ..core.device import tensor_from_host
 from ..core.function import Function
 from ..core.legacy import scalar_type_name
@@ -20,7 +21,7 @@ from .arguments import (
     numpy_names,
 )
 from .masks import host_values
-from .registry import SAME_TYPE, declare
+from .registry import FUNCTIONS, SAME_TYPE, declare
 
 # --- unique values --------------------------------------------------------------------------------
 
@@ -137,6 +138,10 @@ def isin(
         if t.dtype.is_complex:
             kind = scalar_type_name(t.dtype)
             raise RuntimeError(f"Unsupported input type encountered for isin(): {kind}")
+    if modes.levels and any(map(is_batched, tensors)):
+        given, among = (FUNCTIONS["as_tensor"](t) for t in (elements, test_elements))
+        found = (given.unsqueeze(-1) == among.reshape(-1)).any(-1)
+        return found.logical_not() if invert else found
     values, tested = (
         host_values("isin", t) if isinstance(t, Tensor) else np.asarray(t)
         for t in (elements, test_elements)
