@@ -84,11 +84,19 @@ def _tracer() -> Callable[..., tuple[Any, Sequence[Any]]]:
         def bare(function: Callable[..., Any], avals: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
             wrapped = linear_util.wrap_init(function, debug_info=info)
             jaxpr, _, consts = trace_to_jaxpr_dynamic(wrapped, avals)
+            count = len(consts) - len(jaxpr.constvars)
+            if count:  # jax 0.11 lists the variables of constants before the arguments
+                first, rest = jaxpr.invars[:count], jaxpr.invars[count:]
+                jaxpr = jaxpr.replace(constvars=first, invars=rest)
             return jaxpr, consts
 
         number, array = _abstract(1.0), jax.core.ShapedArray((2,), np.dtype(np.float32))
-        jaxpr, consts = bare(lambda a, x: [jax.lax.mul(a, a), jax.lax.neg(x)], [number, array])
-        if [e.primitive.name for e in jaxpr.eqns] == ["mul", "neg"] and not consts:
+        constant = np.ones(2, np.float32)
+        jaxpr, consts = bare(
+            lambda a, x: [jax.lax.mul(a, a), jax.lax.add(x, constant)], [number, array]
+        )
+        names = [e.primitive.name for e in jaxpr.eqns]
+        if names == ["mul", "add"] and len(jaxpr.constvars) == len(consts) <= 1:
             return bare
     except Exception:  # whatever another version of JAX makes of it
         pass
