@@ -253,7 +253,7 @@ def writes_to_arguments_show(t):
 @program
 def buffers_among_the_arguments_move(t):
     n = t.nn
-    model = n.Sequential(n.Linear(3, 2), n.BatchNorm1d(2))
+    model = n.Sequential(n.Linear(3, 2, bias=False), n.BatchNorm1d(2))
     parameters = {k: v.detach().clone() for k, v in model.named_parameters()}
     buffers = {k: v.detach().clone() for k, v in model.named_buffers()}
     x, y = batch(t, 4, 3), t.ones(3)
