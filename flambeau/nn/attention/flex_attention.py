@@ -322,7 +322,8 @@ def flex_attention(
         k, v = (x.repeat_interleave(groups, dim=1) for x in (k, v))
     factor = 1 / math.sqrt(query.size(-1)) if scale is None else scale
     scores = (q @ k.transpose(-2, -1)) * factor
-    places = _places(*scores.shape, query.device)
+    batch, heads, queries, keys = scores.shape
+    places = _places(batch, heads, queries, keys, query.device)
     if score_mod is not None:
         changed: Any = score_mod(scores, *places)
         scores = changed.to(wide).expand(scores.shape)
