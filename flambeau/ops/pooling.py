@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import dtypes
 from ..core.execute import Op
+from ..core.legacy import scalar_type_name
 from ..core.op import apply
 from ..core.tensor import Tensor
 from ..kernels import pool as kernels
@@ -248,8 +250,29 @@ def adaptive_max_pool(rank: int, input: Tensor, output_size: Any) -> tuple[Tenso
     return apply(ADAPTIVE_MAX_POOL[rank], (x,), (size,))
 
 
+def _check_unpool(rank: int, input: Tensor, indices: Tensor) -> None:
+    """RuntimeError for other indices than int64 and other inputs than (N, C, *) or (C, *)."""
+    shape = [*input._dims(), 1] if rank == 1 else [*input._dims()]
+    axes = max(rank, 2)
+    if indices.dtype is not dtypes.int64:
+        given = "" if rank == 3 else f" but got: {scalar_type_name(indices.dtype)}"
+        raise RuntimeError("elements in indices should be type int64" + given)
+    if len(shape) not in (axes + 1, axes + 2):
+        raise RuntimeError(
+            f"Input to max_unpooling{axes}d should be a {axes + 1}d or {axes + 2}d Tensor, but got "
+            f"a tensor with {len(shape)} dimensions."
+        )
+    for axis, size in enumerate(shape):
+        if axis and not size:
+            raise RuntimeError(
+                f"max_unpooling{axes}d_forward_out_cpu(): Expected input to have non-zero size for "
+                f"non-batch dimensions, but got {shape} with dimension {axis} being empty."
+            )
+
+
 def max_unpool(rank: int, input: Tensor, indices: Tensor, size: tuple[int, ...]) -> Tensor:
     """The maxima put back at their indices; zeros elsewhere."""
+    _check_unpool(rank, input, indices)
     if indices._dims() != input._dims():
         shapes = [[*t._dims(), 1] if rank == 1 else [*t._dims()] for t in (input, indices)]
         raise RuntimeError(

@@ -44,7 +44,7 @@ ROWS = [
     ("nn.LazyBatchNorm2d(track_running_stats=False, dtype=torch.float32)", IMAGE),
     ("nn.LazyBatchNorm3d(affine=False)", (1, 2, 3, 3, 3)),
     ("nn.LazyBatchNorm3d(momentum=0.5)", (1, 2, 3, 3, 3)),
-    ("nn.LazyInstanceNorm1d(affine=False, track_running_stats=False)", (2, 3, 4)),
+    ("nn.LazyInstanceNorm1d(affine=False, momentum=0.5)", (2, 3, 4)),
     ("nn.LazyInstanceNorm1d(affine=True, bias=False)", (2, 3, 4)),
     ("nn.LazyInstanceNorm2d(affine=True, track_running_stats=True)", IMAGE),
     ("nn.LazyInstanceNorm2d(eps=0.1)", IMAGE),

@@ -72,6 +72,8 @@ def _max_unpool(
     kernel = integers(kernel_size, rank, "kernel_size")
     steps = kernel if stride is None else integers(stride, rank, "stride")
     pads = integers(padding, rank, "padding")
+    if input.ndim < rank:
+        raise IndexError("tuple index out of range")
     given = input._dims()[input.ndim - rank :]
     default = tuple(
         (n - 1) * s + k - 2 * p for n, s, k, p in zip(given, steps, kernel, pads, strict=True)
