@@ -301,9 +301,8 @@ class _Square(Constraint):
 
 class _Symmetric(_Square):
     def check(self, value: Tensor) -> Tensor:
-        is_square = super().check(value)
-        if not is_square.all():
-            return is_square
+        if value.shape[-2] != value.shape[-1]:
+            return super().check(value)
         return value.isclose(value.mT, atol=1e-6).all(-2).all(-1)
 
 
@@ -318,9 +317,9 @@ class _PositiveSemidefinite(_Symmetric):
 class _PositiveDefinite(_Symmetric):
     def check(self, value: Tensor) -> Tensor:
         is_symmetric = super().check(value)
-        if not is_symmetric.all():
+        if value.shape[-2] != value.shape[-1]:
             return is_symmetric
-        return LINALG["cholesky_ex"](value).info.eq(0)
+        return is_symmetric & LINALG["cholesky_ex"](value).info.eq(0)
 
 
 # --- sets made of other sets ---

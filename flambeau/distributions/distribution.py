@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.modes import no_grad
 from ..core.tensor import Tensor
+from ..ops.checks import values
 from ..size import Size
 from . import constraints
 from .utils import lazy_property
@@ -15,6 +16,13 @@ from .utils import lazy_property
 __all__ = ["Distribution"]
 
 NO_SIZE = Size()
+
+
+def _holds(condition: Tensor) -> bool:
+    """Whether a condition holds everywhere, as far as that is known: not while a function is being
+    compiled."""
+    known = values(condition)
+    return known is None or bool(known.all())
 
 
 def _unknown(self: Any) -> Any:
@@ -29,7 +37,8 @@ class Distribution:
     Args:
         batch_shape: the shape of the parameters, less the axes that belong to one distribution.
         event_shape: the shape of one draw.
-        validate_args: check parameters and values; None: as `set_default_validate_args` says.
+        validate_args: check parameters and values (not in compiled functions, where they are not
+            known); None: as `set_default_validate_args` says.
 
     Attributes:
         arg_constraints: for each parameter, where its values must be.
@@ -84,7 +93,7 @@ class Distribution:
             if name not in self.__dict__ and isinstance(getattr(type(self), name), lazy_property):
                 continue  # computed from a parameter that is checked
             value = getattr(self, name)
-            if not constraint.check(value).all():
+            if not _holds(constraint.check(value)):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape "
                     f"{tuple(value.shape)}) of distribution {self!r} to satisfy the constraint "
@@ -250,7 +259,7 @@ class Distribution:
             return
         if support is None:
             raise AssertionError("support is None")
-        if not support.check(value).all():
+        if not _holds(support.check(value)):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) "
                 f"to be within the support ({support!r}) of the distribution {self!r}, but found "

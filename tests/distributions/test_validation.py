@@ -182,3 +182,19 @@ def test_lazy_properties_are_kept_and_carry_gradients():
     assert d.logits is logits
     assert logits.requires_grad
     assert isinstance(type(d).logits, flambeau.distributions.utils.lazy_property)
+
+
+def test_compiled_functions_draw_the_same():
+    scale = flambeau.ones(2, requires_grad=True)
+
+    @flambeau.compile
+    def loss(value):
+        normal = flambeau.distributions.Normal(0.0, scale * 1.0)
+        return -normal.log_prob(normal.rsample() + value).sum()
+
+    flambeau.manual_seed(0)
+    found = [loss(flambeau.zeros(2)).item() for _ in range(3)]
+    flambeau.manual_seed(0)
+    normal = flambeau.distributions.Normal(flambeau.zeros(2), 1.0)
+    expected = [-normal.log_prob(normal.sample()).sum().item() for _ in range(3)]
+    assert found == pytest.approx(expected)
