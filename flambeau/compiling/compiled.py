@@ -241,7 +241,8 @@ class Compiled:
         after = self.walks[tuple(id(o) for _, o in signature.objects)] = Walk(roots)
         program.expect(walk, after)
         self.compilations += 1
-        self.programs.setdefault(key, []).insert(0, program)
+        if not program.passing():
+            self.programs.setdefault(key, []).insert(0, program)
         while sum(map(len, self.programs.values())) > config.compile_cache_size:
             self.programs.popitem(last=False)
         run = Run(after.tensors, signature.tensors)

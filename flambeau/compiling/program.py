@@ -186,12 +186,14 @@ class Program:
         ]
         self.sources: list[tuple[int, list[Find], str]] = []
         self.live_numbers: list[tuple[int, Any]] = []
+        self.given: list[tuple[int, Any]] = []  # the numbers during the trace, for the first run
         for position, k in enumerate(self.order):
             storage = slots[k].storage
             if storage is not None:
                 self.sources.append((position, *capture.sources[id(storage)]))
             elif k not in drawn:
                 self.live_numbers.append((position, slots[k].read))
+                self.given.append((position, slots[k].given))
         by_key = {id(slots[k].storage): p for p, k in enumerate(self.order) if slots[k].storage}
         self.written = [
             (by_key.get(key), capture.sources[key][0][0], output, versions, counted)
@@ -216,6 +218,11 @@ class Program:
         self.bound: _Binding | None = None
 
     # Running
+
+    def passing(self) -> bool:
+        """Whether the function changed numbers that it had read: it is right for this run alone."""
+        now = [(position, read()) for position, read in self.live_numbers]
+        return now != self.given
 
     def refusal(self, run: Run) -> str | None:
         """Why this program does not fit the present state of things; None if it does."""
@@ -246,8 +253,11 @@ class Program:
             values = host_replay(np.asarray(arrays[position]), steps, offsets)
             if values is not None:
                 check(values)
-        for position, read in self.live_numbers:
+        for position, number in self.given:
+            arrays[position] = number
+        for position, read in () if self.given else self.live_numbers:
             arrays[position] = read()
+        self.given = []
         for position, read in self.host:
             value = read()
             if position is not None:

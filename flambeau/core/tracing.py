@@ -51,12 +51,14 @@ class Slot:
     Attributes:
         storage: the storage that it is the contents of; or
         read: gives a number, or what a random draw gives, anew for each run.
+        given: the number during the trace.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     storage: Storage | None = None
     read: Callable[[], Any] | None = None
+    given: Any = None
 
 
 @dataclass(eq=False)
@@ -97,6 +99,7 @@ class Trace:
     grads: dict[int, tuple[Tensor, Tensor | None, bool]] = field(default_factory=dict)
     shown: list[tuple[Tensor, str]] = field(default_factory=list)
     lines: list[Callable[[Any], None]] = field(default_factory=list)
+    steps: dict[Any, int] = field(default_factory=dict)  # by optimiser and parameter
     offset: int = 0
     start: float = 0
     paused: bool = False
@@ -368,7 +371,7 @@ def live(read: Callable[[], float]) -> Any:
     trace = modes.trace
     if trace is None:
         return read()
-    return trace.new_slot(Slot((), np.dtype(np.float64), read=read))
+    return trace.new_slot(Slot((), np.dtype(np.float64), read=read, given=read()))
 
 
 def consult(what: str, read: Callable[[], Any]) -> Any:

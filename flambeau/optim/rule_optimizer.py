@@ -158,8 +158,9 @@ class RuleOptimizer(Optimizer):
         settings = self._live_numbers(place)
         count, counted = len(parameters), self._common_step(parameters, names) is not None
         if counted:
+            ahead = _steps_ahead(self, parameters)
             names = tuple(name for name in names if name != "step")
-            settings["step"] = live(lambda: 1 + _value(self.state[parameters[0]]["step"]))
+            settings["step"] = live(lambda: ahead + _value(self.state[parameters[0]]["step"]))
         static = (self.rule, maximize, flags, count, names, tuple(settings))
         if modes.grad:
             self._run_recorded(parameters, static, settings)
@@ -259,6 +260,23 @@ def _put(x: Tensor, array: Any) -> None:
         overwrite(x, wrap(array, x.device))
         return
     x._storage.write(array)
+
+
+def _steps_ahead(optimizer: Optimizer, parameters: list[Tensor]) -> int:
+    """How many steps the counts are behind, this one included: in a trace they wait for its end."""
+    if modes.trace is None:
+        return 1
+    steps = modes.trace.steps
+    for parameter in parameters:
+        key = id(optimizer), id(parameter)
+        steps[key] = steps.get(key, 0) + 1
+    ahead = {steps[id(optimizer), id(parameter)] for parameter in parameters}
+    if len(ahead) > 1:
+        raise NotImplementedError(
+            "flambeau.compile: several steps of an optimiser in one function, of which not all "
+            "change the same parameters"
+        )
+    return ahead.pop()
 
 
 def _value(count: Tensor) -> float:

@@ -87,3 +87,43 @@ def test_a_users_optimizer():
     (ours, count), (expected, reference) = found
     flambeau.testing.assert_close(ours, expected)
     assert count == reference == 4
+
+
+def scheduled(optimizer, schedule):
+    optimizer.step()
+    schedule.step()
+
+
+def changed_by_hand(optimizer, schedule):
+    optimizer.step()
+    optimizer.param_groups[0]["lr"] *= 0.5
+
+
+def several_steps(optimizer, schedule):
+    for _ in range(3):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("advance", [scheduled, changed_by_hand, several_steps])
+def test_settings_that_change_within(advance):
+    """The rate of a step is the one from before it, also where the function changes it."""
+    found = []
+    for compiled in (True, False):
+        flambeau.manual_seed(0)
+        model = flambeau.nn.Linear(2, 1)
+        optimizer = flambeau.optim.Adam(model.parameters(), lr=0.1)
+        schedule = flambeau.optim.lr_scheduler.StepLR(optimizer, 2, 0.1)
+
+        def step(model=model, optimizer=optimizer, schedule=schedule):
+            optimizer.zero_grad()
+            model(flambeau.ones(1, 2)).pow(2).sum().backward()
+            advance(optimizer, schedule)
+
+        step = flambeau.compile(step) if compiled else step
+        for _ in range(4):
+            step()
+        rate = optimizer.param_groups[0]["lr"]
+        found.append((model.weight, rate, optimizer.state[model.weight]["step"].item()))
+    (ours, *numbers), (expected, *reference) = found
+    flambeau.testing.assert_close(ours, expected)
+    assert numbers == pytest.approx(reference)
