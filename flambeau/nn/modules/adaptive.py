@@ -39,7 +39,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Example::
 
-        >>> layer = nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10])
+        >>> layer = nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10], div_value=2)
         >>> layer.log_prob(torch.ones(3, 8)).shape
         torch.Size([3, 20])
     """
