@@ -8,6 +8,7 @@ from jax import lax
 
 import flambeau
 from flambeau.core import execute
+from flambeau.host import trace
 from flambeau.host.lowering import HostProgram, Unsupported
 
 RANDOM = np.random.default_rng(0)
@@ -229,3 +230,22 @@ def test_a_forced_tier(monkeypatch, tier, host):
     result = program.run(floats(2))
     assert (execute.counters.host > before) is host
     assert isinstance(result, np.ndarray) is host
+
+
+def test_a_trace_by_jaxs_public_function_is_as_good(monkeypatch):
+    monkeypatch.setattr(trace, "_tracer", lambda: trace._public)
+
+    def function(x, absent, number, flag):
+        assert absent is None
+        return (x * number, {"sum": lax.reduce_sum(x, (0,))}), lax.convert_element_type(
+            flag, x.dtype
+        )
+
+    x = floats(3, 4)
+    program = HostProgram.of(function, [*specified(x), None, 2.0, True])
+    for run in (program, program.fast()):
+        (scaled, sums), flag = run(x, None, 3.0, False)
+        np.testing.assert_allclose(scaled, 3 * x)
+        np.testing.assert_allclose(sums["sum"], x.sum(0), rtol=1e-6)
+        assert flag.dtype == x.dtype
+        assert not flag
