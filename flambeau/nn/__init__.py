@@ -10,7 +10,7 @@ from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedPara
 
 
 def __getattr__(name: str):
-    if name in ("parallel", "DataParallel"):  # floors above this one
+    if name in ("parallel", "DataParallel", "DistributedDataParallelCPU"):  # floors above this one
         parallel = importlib.import_module(f"{__name__}.parallel")
-        return parallel if name == "parallel" else parallel.DataParallel
+        return parallel if name == "parallel" else getattr(parallel, name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
