@@ -202,6 +202,8 @@ class Compiled:
     def _moved(self, program: Program, walk: Walk) -> str | None:
         """Whether a program made for another walk fits this one: None, or what differs."""
         why = differs(program.expected, walk.facts, program.tensors, walk.tensors)
+        if why is None and not program.writes_into(walk):
+            why = "an object that the function writes to is another one"
         if why is None:
             program.walk = walk
         return why

@@ -219,6 +219,14 @@ class Program:
 
     # Running
 
+    def writes_into(self, walk: Walk) -> bool:
+        """Whether the containers that each run stores into are those that `walk` went through."""
+        return all(
+            id(target) in walk.holders
+            for kind, target, *_ in self.effects
+            if kind in ("set", "append")
+        )
+
     def passing(self) -> bool:
         """Whether the function changed numbers that it had read: it is right for this run alone."""
         now = [(position, read()) for position, read in self.live_numbers]
@@ -226,6 +234,12 @@ class Program:
 
     def refusal(self, run: Run) -> str | None:
         """Why this program does not fit the present state of things; None if it does."""
+        try:
+            return self._refusal(run)
+        except KeyError:
+            return "a gradient is None now"
+
+    def _refusal(self, run: Run) -> str | None:
         for find, absent in self.asked:
             if (run.find(find).__dict__.get("_grad") is None) != absent:
                 return "a gradient is " + ("there now" if absent else "None now")
@@ -238,10 +252,7 @@ class Program:
             bound = self.bound = _Binding(self, run)
         if [*map(_flag_of, bound.flagged)] != bound.flags:
             return "requires_grad of a tensor changed"
-        try:
-            return bound.gather(run)
-        except KeyError:
-            return "a gradient is None now"
+        return bound.gather(run)
 
     def call(self, run: Run) -> Any:
         """Run the program on the values that `refusal` found; write, make and return the rest."""
@@ -253,11 +264,10 @@ class Program:
             values = host_replay(np.asarray(arrays[position]), steps, offsets)
             if values is not None:
                 check(values)
-        for position, number in self.given:
-            arrays[position] = number
-        for position, read in () if self.given else self.live_numbers:
-            arrays[position] = read()
+        numbers = self.given or [(position, read()) for position, read in self.live_numbers]
         self.given = []
+        for position, number in numbers:
+            arrays[position] = number
         for position, read in self.host:
             value = read()
             if position is not None:

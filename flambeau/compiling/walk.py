@@ -214,7 +214,8 @@ class Walk:
         if inner is not None:
             self.visit(path, value.__dict__[inner])
             return
-        self.facts[path] = ("object of", kind)
+        plain = "_modules" in value.__dict__ or not _is_library(kind.__module__)
+        self.facts[path] = ("object of", kind) if plain else ("object", value)
         self.holders.add(id(value.__dict__))
         for base in kind.__mro__:
             if _is_library(base.__module__):

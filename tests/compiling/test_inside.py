@@ -432,3 +432,45 @@ def test_a_compiled_closure_for_lbfgs():
     fast, closure = run(True)
     assert fast == pytest.approx(plain, rel=1e-4)
     assert closure.compilations <= 3, closure.reasons
+
+
+def test_another_optimiser_of_the_same_kind():
+    w = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.Adam([w], lr=0.5)
+
+    @torch.compile
+    def step():
+        optimizer.zero_grad()
+        w.sum().backward()
+        optimizer.step()
+
+    for _ in range(3):
+        step()
+    old = optimizer.state_dict()["state"][0]["step"].item()
+    optimizer = torch.optim.Adam([w], lr=0.25)
+    before = w[0].item()
+    step()
+    assert w[0].item() == pytest.approx(before - 0.25, rel=1e-5)
+    assert old == 3
+    assert optimizer.state[w]["step"].item() == 1
+
+
+def test_another_module_of_the_same_kind_with_state_in_an_attribute():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen = torch.zeros(1)
+
+        def forward(self, x):
+            self.seen = x * 2
+            return x + 1
+
+    model = nn.Sequential(Last())
+    run = torch.compile(lambda x: model(x))
+    with torch.no_grad():
+        run(torch.ones(1))
+        first = model[0]
+        model[0] = Last()
+        run(torch.full((1,), 5.0))
+    assert first.seen.item() == 2
+    assert model[0].seen.item() == 10
