@@ -170,7 +170,9 @@ HOOKS = [
 ]
 
 
-@pytest.mark.parametrize(("layer", "rule", "x", "kwargs"), HOOKS, ids=lambda v: getattr(v, "__name__", str(v)))
+@pytest.mark.parametrize(
+    ("layer", "rule", "x", "kwargs"), HOOKS, ids=lambda v: getattr(v, "__name__", str(v))
+)
 def test_hook(layer, rule, x, kwargs):
     assert_agree(lambda t: hooked(t, layer, rule, x, **kwargs), FACTORED)
 
