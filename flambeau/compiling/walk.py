@@ -244,6 +244,7 @@ class Walk:
             self.follow(f"{path}.{name}", own, name, own[name])
         if hidden:
             self.watches.append(Watch(lambda: value._reached().values()))
+            self.watches.append(Watch(lambda: [value.state]))  # `load_state_dict` exchanges it
             for name, found in value._reached().items():
                 self.follow(f"{path}.{name}", own, name, found)
             self.visit_state(f"{path}.state", value.state)

@@ -474,3 +474,33 @@ def test_another_module_of_the_same_kind_with_state_in_an_attribute():
         run(torch.full((1,), 5.0))
     assert first.seen.item() == 2
     assert model[0].seen.item() == 10
+
+
+@pytest.mark.parametrize("kind", ["Adam", "SGD"])
+def test_the_state_of_an_optimiser_loaded_between_steps(kind):
+    settings = {"lr": 0.1, **({"momentum": 0.9} if kind == "SGD" else {})}
+
+    def losses(compiled):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        x, y = torch.randn(8, 3), torch.randn(8, 1)
+        optimizer = getattr(torch.optim, kind)(model.parameters(), **settings)
+
+        def step():
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = torch.compile(step) if compiled else step
+        start = [step().item() for _ in range(2)]
+        saved = copy.deepcopy([model.state_dict(), optimizer.state_dict()])
+        first = [step().item() for _ in range(3)]
+        model.load_state_dict(saved[0])
+        optimizer.load_state_dict(saved[1])
+        again = [step().item() for _ in range(3)]
+        assert again == pytest.approx(first, rel=1e-6)
+        return start + first
+
+    assert losses(True) == pytest.approx(losses(False), rel=1e-5)
