@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,12 +23,14 @@ from .capture import Capture, Find, put
 from .layout import relaid
 from .node import ProgramNode
 from .recipe import made
+from .uninterrupted import Uninterrupted
 from .walk import Walk
 
 _storage_of = attrgetter("_storage")
 _array_of = attrgetter("array")
 _version_of = attrgetter("version")
 _flag_of = attrgetter("_requires_grad")
+_OPEN = contextlib.nullcontext()
 
 
 class Run:
@@ -264,6 +267,13 @@ class Program:
             values = host_replay(np.asarray(arrays[position]), steps, offsets)
             if values is not None:
                 check(values)
+        with Uninterrupted() if self.written or self.after else _OPEN:
+            self._execute(run, bound, arrays)
+        for line in self.lines:
+            line([(made(recipe, run), spec) for recipe, spec in self.shown])
+        return made(self.result, run)
+
+    def _execute(self, run: Run, bound: _Binding, arrays: list[Any]) -> None:
         numbers = self.given or [(position, read()) for position, read in self.live_numbers]
         self.given = []
         for position, number in numbers:
@@ -285,9 +295,6 @@ class Program:
         self._deliver(run, bound, outputs)
         for action in self.after:
             action()
-        for line in self.lines:
-            line([(made(recipe, run), spec) for recipe, spec in self.shown])
-        return made(self.result, run)
 
     def _deliver(self, run: Run, bound: _Binding, outputs: Any) -> None:
         for storage, output, versions, counted in bound.writes(run):
