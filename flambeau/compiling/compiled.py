@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import traceback
+import types
 import warnings
 import weakref
 from collections import Counter, OrderedDict
@@ -240,6 +241,9 @@ class Compiled:
             if self._falls_back():
                 return self._give_up(message, args, kwargs)
             raise CompileError(message) from None
+        except Exception as error:
+            _tidy(error)
+            raise
         after = self.walks[tuple(id(o) for _, o in signature.objects)] = Walk(roots)
         program.expect(walk, after)
         self.compilations += 1
@@ -274,6 +278,21 @@ _CONCRETE = (
     jax.errors.TracerBoolConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
+
+
+def _tidy(error: Exception) -> None:
+    """Take the frames of the trace, and JAX's note, from an error that the user's code raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and _is_machinery(trace.tb_next):
+        trace.tb_next = trace.tb_next.tb_next
+    notes = getattr(error, "__notes__", None)
+    if notes:
+        notes[:] = [note for note in notes if "JAX has removed its internal frames" not in note]
+
+
+def _is_machinery(trace: types.TracebackType) -> bool:
+    module = trace.tb_frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] == "jax" or module.startswith(__package__ or "flambeau")
 
 
 def _value_needed(error: BaseException, function: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import traceback
 import warnings
 
 import pytest
@@ -192,3 +193,25 @@ def test_integers_are_facts_and_strings_too():
     assert f(torch.ones(3), 3).item() == 9
     assert f(torch.ones(3), 3, kind="mean").item() == 3
     assert f.compilations == 3
+
+
+def test_an_error_of_the_function_shows_the_function_alone():
+    model = nn.Linear(3, 2)
+
+    def step(x):
+        try:
+            return model(x)
+        except RuntimeError:
+            raise ValueError("wrong input")  # noqa: B904
+
+    with pytest.raises(ValueError, match="wrong input") as plain:
+        step(torch.ones(2, 5))
+    with pytest.raises(ValueError, match="wrong input") as compiled:
+        torch.compile(step)(torch.ones(2, 5))
+    text = "".join(traceback.format_exception(compiled.value))
+    assert "make_jaxpr" not in text
+    assert "_trace" not in text
+    assert "JAX" not in text
+    assert compiled.traceback[-1].name == "step"
+    assert str(compiled.value.__context__) == str(plain.value.__context__)
+    assert not compiled.value.__suppress_context__
