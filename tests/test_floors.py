@@ -60,7 +60,7 @@ FLOORS = {
     "flambeau.datasets": 6,
     "flambeau.safetensors": 6,
     "flambeau.distributed": 6,
-    "flambeau.nn.parallel": 6,
+    "flambeau.nn.parallel": 7,
     "flambeau._dynamo": 7,
     "flambeau._inductor": 6,
     "flambeau._foreach": 6,

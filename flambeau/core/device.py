@@ -21,7 +21,7 @@ def default_device() -> Device:
 def accelerator_count() -> int:
     """How many GPUs JAX has."""
     try:
-        return len(jax.devices("gpu"))
+        return len(jax.local_devices(backend="gpu"))
     except RuntimeError:
         return 0
 

@@ -129,4 +129,4 @@ class Storage:
 def jax_device(device: Device) -> Any:
     """The JAX device that stands behind a device of ours."""
     platform = {"cpu": "cpu", "cuda": "gpu"}.get(device.type, device.type)
-    return jax.devices(platform)[device.index or 0]
+    return jax.local_devices(backend=platform)[device.index or 0]

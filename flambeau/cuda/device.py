@@ -63,7 +63,7 @@ def gpu(given: Any = None) -> Any:
     """JAX's object for a GPU."""
     require_cuda()
     index = index_of(given, optional=True)
-    gpus = jax.devices("gpu")
+    gpus = jax.local_devices(backend="gpu")
     if not 0 <= index < len(gpus):
         raise AssertionError("Invalid device id")
     return gpus[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -162,7 +163,7 @@ class BatchNorm3d(_BatchNorm):
 class SyncBatchNorm(_BatchNorm):
     """Batch normalisation of (N, C, *) by the statistics of all processes' batches.
 
-    In one process, as `BatchNorm1d` to `BatchNorm3d`.
+    In one process, as `BatchNorm1d` to `BatchNorm3d`; training in several is not built.
 
     Args:
         process_group: the processes whose batches count; None for all.
@@ -191,6 +192,8 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
         if input.size(1) == 0:
             raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+        if self.training and _processes() > 1:
+            raise NotImplementedError("torch.nn.SyncBatchNorm in several processes")
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
@@ -218,6 +221,13 @@ class SyncBatchNorm(_BatchNorm):
         for name, child in module.named_children():
             result.add_module(name, cls.convert_sync_batchnorm(child, process_group))
         return result
+
+
+def _processes() -> int:
+    """How many processes the default process group has."""
+    distributed: Any = sys.modules.get(f"{__name__.partition('.')[0]}.distributed")
+    joined = distributed is not None and distributed.is_initialized()
+    return distributed.get_world_size() if joined else 1
 
 
 class _InstanceNorm(_NormBase):
