@@ -1,6 +1,7 @@
 """Settings that every test and doctest shares; they must be in place before jax is imported."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,15 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_home / "flambeau" 
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _switches_of_the_oracle():
+    """PyTorch's own testing modules freeze its global switches for the whole process."""
+    oracle = sys.modules.get("torch")
+    if oracle is not None and hasattr(oracle, "backends"):
+        values = oracle.backends.flags_frozen.__globals__
+        values["__allow_nonbracketed_mutation_flag"] = True
 
 
 BELOW_NN = ("flambeau.core", "flambeau.ops", "flambeau.devices", "flambeau.dtypes", "flambeau.size")
