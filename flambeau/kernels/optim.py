@@ -434,7 +434,7 @@ def _update_one(apply, p, g, state, n, maximize):
     wide = _parts(p) if split else widen(p)
     g = _parts(g) if split else cast(g, wide.dtype)
     kept = {
-        name: _parts(value) if value.dtype.kind == "c" else widen(value)
+        name: _parts(value) if value.dtype.kind == "c" else cast(value, wide.dtype)
         for name, value in state.items()
         if name != "step"
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import struct
@@ -51,9 +52,16 @@ class ArchiveWriter:
         with self._zip.open(entry, "w", force_zip64=view.nbytes >= zipfile.ZIP64_LIMIT) as out:
             out.write(view)
 
-    def close(self) -> None:
-        """Write the directory of the archive."""
-        self._zip.close()
+    def __enter__(self) -> ArchiveWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Write the directory of the archive; after an error, as far as the file takes it."""
+        if kind is None:
+            self._zip.close()
+            return
+        with contextlib.suppress(OSError, ValueError):
+            self._zip.close()
 
 
 _ZIP_ERRORS = (

@@ -83,16 +83,15 @@ def _archive_of(value: object, byteorder: bool) -> Callable[[IO[bytes], str], No
     instructions = encoder.encode(value)
 
     def write(file: IO[bytes], name: str) -> None:
-        archive = ArchiveWriter(file, name)
-        archive.write("data.pkl", instructions)
-        archive.write(".format_version", b"1")
-        archive.write(".storage_alignment", b"64")
-        if byteorder:
-            archive.write("byteorder", b"little")
-        for number, storage in enumerate(encoder.storages):
-            archive.write(f"data/{number}", storage_memory(storage))
-        archive.write("version", b"3\n")
-        archive.close()
+        with ArchiveWriter(file, name) as archive:
+            archive.write("data.pkl", instructions)
+            archive.write(".format_version", b"1")
+            archive.write(".storage_alignment", b"64")
+            if byteorder:
+                archive.write("byteorder", b"little")
+            for number, storage in enumerate(encoder.storages):
+                archive.write(f"data/{number}", storage_memory(storage))
+            archive.write("version", b"3\n")
 
     return write
 

@@ -95,6 +95,7 @@ def test_a_full_disk(tmp_path, kind):
     flambeau.save("old", path)
     out, err = program(FULL_DISK, path, 70000, kind).communicate()
     assert out.startswith("OSError"), err
+    assert err == ""
     assert flambeau.load(path) == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.pt"]
 
