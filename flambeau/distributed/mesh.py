@@ -8,7 +8,8 @@ Values that are only moved travel as unsigned integers, so that every bit arrive
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -18,6 +19,20 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = "ranks"
 REDUCTIONS = {"SUM": jnp.sum, "PRODUCT": jnp.prod, "MIN": jnp.min, "MAX": jnp.max}
+
+
+@contextmanager
+def loss_of_a_process() -> Iterator[None]:
+    """Say what it means that XLA's transport failed (as either of two classes of errors)."""
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if "gloo" not in str(error).lower():
+            raise
+        raise RuntimeError(
+            "a collective operation failed: another process has ended or cannot be reached "
+            f"({str(error).splitlines()[0]})"
+        ) from None
 
 
 class Pending:
@@ -34,15 +49,10 @@ class Pending:
             RuntimeError: another process has ended or cannot be reached.
         """
         result = self._result
-        try:
+        with loss_of_a_process():
             value = np.asarray(
                 result.addressable_data(0) if isinstance(result, jax.Array) else result
             )
-        except jax.errors.JaxRuntimeError as error:
-            raise RuntimeError(
-                "a collective operation failed: another process has ended or cannot be reached "
-                f"({str(error).splitlines()[0]})"
-            ) from None
         return self._finish(value)
 
     def ready(self) -> bool:
@@ -85,7 +95,9 @@ class Processes:
         sharding = NamedSharding(self._mesh, PartitionSpec(AXIS))
         shape = (self.size, *value.shape)
         stacked = jax.make_array_from_process_local_data(sharding, value[None], shape)
-        return Pending(self._program(kind, detail)(stacked), finish)
+        program = self._program(kind, detail)
+        with loss_of_a_process():
+            return Pending(program(stacked), finish)
 
     def reduce(self, value: np.ndarray, reduction: str) -> Pending:
         """The elementwise `reduction` of all processes' values, on every process."""

@@ -43,6 +43,9 @@ def main():
     x = torch.tensor([float("nan"), -0.0, 1e-45]) if rank == 1 else torch.zeros(3)
     dist.broadcast(x, src=1)
     keep("broadcast", x.view(torch.int32))
+    x = value(torch.float32, ())
+    dist.broadcast(x, src=1)
+    keep("0-d broadcast", x)
     x = value(torch.int64)
     dist.reduce(x, dst=1)
     keep("reduce", x) if rank == 1 else None

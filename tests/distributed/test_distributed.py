@@ -80,7 +80,7 @@ def test_two_processes_train_as_one():
     assert first["keys"][:3] == ["module.number", "module.0.weight", "module.0.bias"]
     assert first["local"] != second["local"]
     for results in (first, second):
-        assert results["buffer"] == [0.0] and results["buffer after forward"] == [5.0]
+        assert results["buffer"] == 0.0 and results["buffer after forward"] == 5.0
         assert results["unused"].startswith("Expected to have finished reduction in the prior")
         assert results["unused"].endswith("1.weight, 1.bias")
         assert results["synchronised"] == "torch.nn.SyncBatchNorm in several processes"
@@ -132,6 +132,7 @@ def test_a_process_that_fails_ends_the_others(tmp_path, how, said):
     assert code == 1
     assert said in output
     assert "the other processes are ended" in output
+    assert "RuntimeError: a collective operation failed: another process has ended" in output
     assert "went on alone" not in output
 
 

@@ -26,7 +26,7 @@ def main():
     else:
         torch.manual_seed(1)
     model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 2))
-    model.register_buffer("number", torch.tensor([float(rank)]))
+    model.register_buffer("number", torch.tensor(float(rank)))
     if WORLD > 1:
         model = DistributedDataParallel(model)
         results["keys"] = list(model.state_dict())

@@ -110,7 +110,7 @@ class DistributedDataParallel(Module):
 
     def _follow_first(self, tensors: list[Any]) -> None:
         """Give tensors the values that they have in process 0."""
-        values = [np.ascontiguousarray(tensor.detach()._host()) for tensor in tensors]
+        values = [np.array(tensor.detach()._host(), order="C") for tensor in tensors]
         if self._processes.size == 1 or not values:
             return
         memory = np.concatenate([value.reshape(-1).view(np.uint8) for value in values])
