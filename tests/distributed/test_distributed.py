@@ -87,6 +87,13 @@ def test_two_processes_train_as_one():
         assert results["different"].startswith("DDP expects same model across all ranks, but")
 
 
+def test_data_parallelism_is_pytorchs():
+    expected = in_two_processes(HERE / "convolution_program.py", "torch")
+    found = in_two_processes(HERE / "convolution_program.py", "flambeau")
+    for rank in range(2):
+        assert found[rank] == pytest.approx(expected[rank], rel=1e-5, abs=1e-6)
+
+
 PROGRAM = r"""
 import os, sys
 import torch
