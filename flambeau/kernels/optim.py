@@ -434,7 +434,7 @@ def _update_one(apply, p, g, state, n, maximize):
     wide = _parts(p) if split else widen(p)
     g = _parts(g) if split else cast(g, wide.dtype)
     kept = {
-        name: _parts(value) if value.dtype.kind == "c" else cast(value, wide.dtype)
+        name: _parts(value) if value.dtype.kind == "c" else _kept(name, value, wide.dtype)
         for name, value in state.items()
         if name != "step"
     }
@@ -444,6 +444,11 @@ def _update_one(apply, p, g, state, n, maximize):
         old = state.get(name)
         new[name] = _joined(value, p.dtype if old is None else old.dtype)
     return _joined(moved, p.dtype), new
+
+
+def _kept(name, value, dtype):
+    """A state as the rule takes it: in the parameter's type, save numbers of their own."""
+    return widen(value) if name in ("mu_product", "eta", "mu") else cast(value, dtype)
 
 
 def _parts(x):
