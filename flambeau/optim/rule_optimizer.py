@@ -156,7 +156,11 @@ class RuleOptimizer(Optimizer):
             lambda: self._choices(self.param_groups[place]),
         )
         settings = self._live_numbers(place)
-        count, counted = len(parameters), self._common_step(parameters, names) is not None
+        count = len(parameters)
+        counted = consult(
+            f"one count of steps for {type(self).__name__}'s group {place}",
+            lambda names=names: self._common_step(parameters, names) is not None,
+        )
         if counted:
             ahead = _steps_ahead(self, parameters)
             names = tuple(name for name in names if name != "step")
@@ -231,6 +235,9 @@ class RuleOptimizer(Optimizer):
         counts = [self.state[p]["step"] for p in parameters]
         if any(c._steps or c.device.type != "cpu" for c in counts):
             return None
+        arrays = [held(c) for c in counts]
+        if all(array is arrays[0] for array in arrays):
+            return float(arrays[0])
         numbers = {_value(c) for c in counts}
         return numbers.pop() if len(numbers) == 1 else None
 

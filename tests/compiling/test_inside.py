@@ -504,3 +504,30 @@ def test_the_state_of_an_optimiser_loaded_between_steps(kind):
         return start + first
 
     assert losses(True) == pytest.approx(losses(False), rel=1e-5)
+
+
+def test_counts_of_steps_that_come_to_differ():
+    def losses(compiled):
+        torch.manual_seed(0)
+        model = nn.Linear(3, 1)
+        x = torch.randn(8, 3)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+
+        def step():
+            optimizer.zero_grad()
+            loss = (model(x) - 1).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = torch.compile(step) if compiled else step
+        found = [step().item() for _ in range(2)]
+        model.bias.requires_grad_(False)
+        found += [step().item() for _ in range(2)]
+        model.bias.requires_grad_(True)
+        found += [step().item() for _ in range(3)]
+        counts = [entry["step"].item() for entry in optimizer.state.values()]
+        assert counts == [7, 5]
+        return found
+
+    assert losses(True) == pytest.approx(losses(False), rel=1e-5)
