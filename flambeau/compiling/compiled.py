@@ -213,12 +213,11 @@ class Compiled:
         self, args: Any, kwargs: Any, signature: Signature, key: Any, reason: str | None
     ) -> Any:
         if reason is not None:
-            self.reasons.append(reason)
             if config.log_recompiles:
                 warnings.warn(
                     f"flambeau.compile: recompiling {self._name()}: {reason}", stacklevel=3
                 )
-            if len(self.reasons) > self.limit:
+            if len(self.reasons) >= self.limit:
                 return self._give_up(
                     f"it was compiled {self.compilations} times; the last reason was: {reason}",
                     args,
@@ -246,6 +245,8 @@ class Compiled:
             raise
         after = self.walks[tuple(id(o) for _, o in signature.objects)] = Walk(roots)
         program.expect(walk, after)
+        if reason is not None:
+            self.reasons.append(reason)
         self.compilations += 1
         if not program.passing():
             self.programs.setdefault(key, []).insert(0, program)

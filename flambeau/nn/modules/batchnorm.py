@@ -226,8 +226,9 @@ class SyncBatchNorm(_BatchNorm):
 def _processes() -> int:
     """How many processes the default process group has."""
     distributed: Any = sys.modules.get(f"{__name__.partition('.')[0]}.distributed")
-    joined = distributed is not None and distributed.is_initialized()
-    return distributed.get_world_size() if joined else 1
+    if distributed is None or not distributed.is_initialized():
+        return 1
+    return distributed.get_world_size()
 
 
 class _InstanceNorm(_NormBase):
