@@ -343,11 +343,7 @@ def test_script_returns_what_it_got():
 @pytest.mark.parametrize(
     "name",
     [
-        "autocast",
-        "compile",
-        "sparse_coo_tensor",
         "cuda.CUDAGraph",
-        "cuda.amp",
         "backends.cuda.cufft_plan_cache",
         "backends.mps.get_name",
         "jit.trace",
@@ -360,8 +356,6 @@ def test_script_returns_what_it_got():
 def test_what_is_not_built_says_so(name):
     path, _, last = f"flambeau.{name}".rpartition(".")
     module = importlib.import_module(path)
-    if hasattr(module, last):
-        pytest.skip("it has been built since")
     with pytest.raises(NotImplementedError, match=f"flambeau.{name}"):
         getattr(module, last)
 
