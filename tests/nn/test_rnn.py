@@ -325,6 +325,8 @@ CALLS += [
     "nn.RNNCell(3, 4, nonlinearity='elu')(torch.zeros(2, 3))",
     "nn.RNNBase('FOO', 3, 4)",
     "nn.RNNBase('LSTM', 3, 4)",
+    "nn.RNNBase('GRU', 3, 4, 2, bidirectional=True, batch_first=True)",
+    "[tuple(p.shape) for p in nn.RNNBase('LSTM', 3, 4, 2, proj_size=2).parameters()]",
     "nn.LSTMCell(3, 4)(torch.zeros(2, 3), torch.zeros(2, 4))",
     "nn.LSTMCell(3, 4)(torch.zeros(2, 3), (torch.zeros(2, 4), torch.zeros(1, 1, 4)))",
     "nn.LSTMCell(3, 4)(torch.zeros(2, 5))",
